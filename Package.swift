@@ -1,0 +1,127 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+// The dependency list of a target is its architecture page: arrows point only down (docs/architecture.md).
+// Floor 0 (Platform) is the only place where unsafe code may stand; `swift run dev lint` checks it.
+
+let strict: [SwiftSetting] = [
+  .enableExperimentalFeature("Lifetimes"),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+]
+
+/// A target at `Sources/<wing>/<name>`.
+func target(_ name: String, _ wing: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, path: "Sources/\(wing)/\(name)", swiftSettings: strict)
+}
+
+/// A C module at `Sources/Platform/<name>`: a module map for a Debian library, with shims for macros and variadics.
+func cModule(_ name: String, links libraries: [String] = []) -> Target {
+  .target(
+    name: name, path: "Sources/Platform/\(name)", linkerSettings: libraries.map { .linkedLibrary($0) })
+}
+
+/// The tests of one target, at `Tests/<wing>/<name>Tests`.
+func tests(_ name: String, _ wing: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .testTarget(
+    name: "\(name)Tests", dependencies: [.target(name: name)] + dependencies, path: "Tests/\(wing)/\(name)Tests",
+    swiftSettings: [
+      .enableExperimentalFeature("Lifetimes"), .enableUpcomingFeature("ExistentialAny"),
+      .treatAllWarnings(as: .error),
+    ])
+}
+
+let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
+
+let package = Package(
+  name: "synthgate",
+  products: [
+    .executable(name: "synthgate", targets: ["synthgate"])
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
+  ],
+  targets: [
+    // Floor 0: the only unsafe code.
+    target("WireBytes", "Platform"),
+    cModule("CLinux"),
+    target("LinuxIO", "Platform", ["CLinux", system]),
+    target("SharedMemory", "Platform", ["LinuxIO", system]),
+    cModule("CURing", links: ["uring"]),
+    target("URing", "Platform", ["CURing", "SharedMemory", "LinuxIO", system]),
+    cModule("CFUSE", links: ["fuse3"]),
+    target("FUSEBridge", "Platform", ["CFUSE", "SharedMemory", "LinuxIO", system]),
+    cModule("CYAML", links: ["yaml"]),
+    target("YAMLDocument", "Platform", ["CYAML"]),
+    cModule("CBlkid", links: ["blkid"]),
+    target("FilesystemProbe", "Platform", ["CBlkid", system]),
+
+    // Floor 1: wire formats and the two device protocols.
+    target("VMBusProtocol", "VMBus", ["WireBytes"]),
+    target("SCSI", "Storage", ["WireBytes"]),
+    target("StorvscProtocol", "Storage", ["WireBytes", "SCSI"]),
+    target("Block", "Storage", ["SharedMemory", "LinuxIO", "WireBytes", system]),
+
+    // Floor 2: rings and channels.
+    target("VMBusRing", "VMBus", ["VMBusProtocol", "SharedMemory", "WireBytes"]),
+    target("VMBusChannel", "VMBus", ["VMBusRing", "VMBusProtocol", "SharedMemory", "LinuxIO", system]),
+
+    // Floor 3: guest drivers and host ends.
+    target(
+      "Storvsc", "Storage",
+      [
+        "VMBusChannel", "VMBusRing", "VMBusProtocol", "StorvscProtocol", "SCSI", "Block", "SharedMemory", "LinuxIO",
+        "WireBytes", system,
+      ]),
+    target(
+      "Storvsp", "Storage",
+      [
+        "VMBusChannel", "VMBusRing", "VMBusProtocol", "StorvscProtocol", "SCSI", "Block", "SharedMemory", "LinuxIO",
+        "WireBytes", system,
+      ]),
+
+    // Floor 4: what stands on either end.
+    target("DiskImage", "Storage", ["Block", "URing", "SharedMemory", "LinuxIO", system]),
+    target("DiskFS", "Storage", ["Block", "FUSEBridge", "SharedMemory", "LinuxIO", system]),
+    target(
+      "VMBusClient", "VMBus",
+      ["VMBusChannel", "VMBusRing", "VMBusProtocol", "SharedMemory", "LinuxIO", "WireBytes", system]),
+    target(
+      "VMBusServer", "VMBus",
+      ["VMBusChannel", "VMBusRing", "VMBusProtocol", "SharedMemory", "LinuxIO", "WireBytes", system]),
+
+    // Floor 5: assembly.
+    target(
+      "SyntheticHost", "Programs",
+      [
+        "VMBusServer", "VMBusChannel", "VMBusProtocol", "Storvsp", "DiskImage", "Block", "YAMLDocument", "LinuxIO",
+        "SharedMemory", system, .product(name: "Logging", package: "swift-log"),
+      ]),
+    target(
+      "Gateway", "Programs",
+      [
+        "SyntheticHost", "VMBusServer", "VMBusClient", "VMBusChannel", "VMBusProtocol", "Storvsc", "DiskFS", "DiskImage",
+        "Block", "FilesystemProbe", "LinuxIO", "SharedMemory", system,
+        .product(name: "Logging", package: "swift-log"),
+      ]),
+
+    // Floor 6: programs.
+    .executableTarget(
+      name: "synthgate",
+      dependencies: [
+        "Gateway", "SyntheticHost", "LinuxIO", system,
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      path: "Sources/Programs/synthgate", swiftSettings: strict),
+
+    tests("WireBytes", "Platform"),
+  ],
+  swiftLanguageModes: [.v6]
+)

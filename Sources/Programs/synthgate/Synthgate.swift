@@ -1,0 +1,4 @@
+@main
+struct Synthgate {
+  static func main() {}
+}
