@@ -35,8 +35,6 @@ func tests(_ name: String, _ wing: String, _ dependencies: [Target.Dependency] =
     ])
 }
 
-let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
-
 let package = Package(
   name: "synthgate",
   products: [
@@ -45,69 +43,68 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
-    .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
   ],
   targets: [
     // Floor 0: the only unsafe code.
     target("WireBytes", "Platform"),
     cModule("CLinux"),
-    target("LinuxIO", "Platform", ["CLinux", system]),
-    target("SharedMemory", "Platform", ["LinuxIO", system]),
+    target("LinuxIO", "Platform", ["CLinux"]),
+    target("SharedMemory", "Platform", ["LinuxIO", "CLinux"]),
     cModule("CURing", links: ["uring"]),
-    target("URing", "Platform", ["CURing", "SharedMemory", "LinuxIO", system]),
+    target("URing", "Platform", ["CURing", "SharedMemory", "LinuxIO"]),
     cModule("CFUSE", links: ["fuse3"]),
-    target("FUSEBridge", "Platform", ["CFUSE", "SharedMemory", "LinuxIO", system]),
+    target("FUSEBridge", "Platform", ["CFUSE", "SharedMemory", "LinuxIO"]),
     cModule("CYAML", links: ["yaml"]),
     target("YAMLDocument", "Platform", ["CYAML"]),
     cModule("CBlkid", links: ["blkid"]),
-    target("FilesystemProbe", "Platform", ["CBlkid", system]),
+    target("FilesystemProbe", "Platform", ["CBlkid"]),
 
     // Floor 1: wire formats and the two device protocols.
     target("VMBusProtocol", "VMBus", ["WireBytes"]),
     target("SCSI", "Storage", ["WireBytes"]),
     target("StorvscProtocol", "Storage", ["WireBytes", "SCSI"]),
-    target("Block", "Storage", ["SharedMemory", "LinuxIO", "WireBytes", system]),
+    target("Block", "Storage", ["SharedMemory", "LinuxIO", "WireBytes"]),
 
     // Floor 2: rings and channels.
     target("VMBusRing", "VMBus", ["VMBusProtocol", "SharedMemory", "WireBytes"]),
-    target("VMBusChannel", "VMBus", ["VMBusRing", "VMBusProtocol", "SharedMemory", "LinuxIO", system]),
+    target("VMBusChannel", "VMBus", ["VMBusRing", "VMBusProtocol", "SharedMemory", "LinuxIO"]),
 
     // Floor 3: guest drivers and host ends.
     target(
       "Storvsc", "Storage",
       [
         "VMBusChannel", "VMBusRing", "VMBusProtocol", "StorvscProtocol", "SCSI", "Block", "SharedMemory", "LinuxIO",
-        "WireBytes", system,
+        "WireBytes",
       ]),
     target(
       "Storvsp", "Storage",
       [
         "VMBusChannel", "VMBusRing", "VMBusProtocol", "StorvscProtocol", "SCSI", "Block", "SharedMemory", "LinuxIO",
-        "WireBytes", system,
+        "WireBytes",
       ]),
 
     // Floor 4: what stands on either end.
-    target("DiskImage", "Storage", ["Block", "URing", "SharedMemory", "LinuxIO", system]),
-    target("DiskFS", "Storage", ["Block", "FUSEBridge", "SharedMemory", "LinuxIO", system]),
+    target("DiskImage", "Storage", ["Block", "URing", "SharedMemory", "LinuxIO"]),
+    target("DiskFS", "Storage", ["Block", "FUSEBridge", "SharedMemory", "LinuxIO"]),
     target(
       "VMBusClient", "VMBus",
-      ["VMBusChannel", "VMBusRing", "VMBusProtocol", "SharedMemory", "LinuxIO", "WireBytes", system]),
+      ["VMBusChannel", "VMBusRing", "VMBusProtocol", "SharedMemory", "LinuxIO", "WireBytes"]),
     target(
       "VMBusServer", "VMBus",
-      ["VMBusChannel", "VMBusRing", "VMBusProtocol", "SharedMemory", "LinuxIO", "WireBytes", system]),
+      ["VMBusChannel", "VMBusRing", "VMBusProtocol", "SharedMemory", "LinuxIO", "WireBytes"]),
 
     // Floor 5: assembly.
     target(
       "SyntheticHost", "Programs",
       [
         "VMBusServer", "VMBusChannel", "VMBusProtocol", "Storvsp", "DiskImage", "Block", "YAMLDocument", "LinuxIO",
-        "SharedMemory", system, .product(name: "Logging", package: "swift-log"),
+        "SharedMemory", .product(name: "Logging", package: "swift-log"),
       ]),
     target(
       "Gateway", "Programs",
       [
         "SyntheticHost", "VMBusServer", "VMBusClient", "VMBusChannel", "VMBusProtocol", "Storvsc", "DiskFS", "DiskImage",
-        "Block", "FilesystemProbe", "LinuxIO", "SharedMemory", system,
+        "Block", "FilesystemProbe", "LinuxIO", "SharedMemory",
         .product(name: "Logging", package: "swift-log"),
       ]),
 
@@ -115,7 +112,7 @@ let package = Package(
     .executableTarget(
       name: "synthgate",
       dependencies: [
-        "Gateway", "SyntheticHost", "LinuxIO", system,
+        "Gateway", "SyntheticHost", "LinuxIO",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],

@@ -1,0 +1,77 @@
+import CLinux
+public import LinuxIO
+
+/// A mapping; it is unmapped when the last reference to it ends.
+@safe public final class MemoryRegion: Sendable {
+  // SAFETY: written once in init; the mapping lives until deinit.
+  private nonisolated(unsafe) let base: UnsafeMutableRawPointer
+
+  /// Length in bytes.
+  public let byteCount: Int
+
+  /// The whole region. It may be used as long as the region is referenced.
+  public var slice: MemorySlice {
+    // SAFETY: exactly the mapped range.
+    unsafe MemorySlice(base: base, byteCount: byteCount)
+  }
+
+  /// Private zeroed memory of at least `byteCount` bytes, aligned to pages.
+  public init(anonymous byteCount: Int) throws(Errno) {
+    self.byteCount = max(pageByteCount, (byteCount + pageByteCount - 1) & ~(pageByteCount - 1))
+    unsafe base = try Self.map(
+      at: nil, count: self.byteCount, flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, descriptor: -1, offset: 0)
+  }
+
+  /// The whole of `file`, shared.
+  public init(sharing file: MemoryFile) throws(Errno) {
+    byteCount = file.byteCount
+    unsafe base = try Self.map(
+      at: nil, count: byteCount, flags: MAP_SHARED, descriptor: file.descriptor, offset: 0)
+  }
+
+  /// Pages of `file`, shared, one after the other at consecutive addresses, whatever their place in the file.
+  ///
+  /// - Parameter pages: page numbers (offset / 4096) inside the file.
+  /// - Throws: EINVAL when a page lies outside.
+  public init(sharing pages: [Int], of file: MemoryFile) throws(Errno) {
+    let filePages = file.byteCount / pageByteCount
+    guard !pages.isEmpty, pages.allSatisfy({ $0 >= 0 && $0 < filePages }) else { throw .EINVAL }
+    byteCount = pages.count * pageByteCount
+    // The reservation keeps the addresses together; runs of pages then replace it piece by piece.
+    let reserved = try unsafe Self.map(
+      at: nil, count: byteCount, flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, descriptor: -1, offset: 0)
+    unsafe base = unsafe reserved
+    var start = 0
+    while start < pages.count {
+      var end = start + 1
+      while end < pages.count, pages[end] == pages[end - 1] + 1 { end += 1 }
+      // SAFETY: the run lies inside the reservation, which nobody else uses yet.
+      _ = try unsafe Self.map(
+        at: reserved + start * pageByteCount, count: (end - start) * pageByteCount, flags: MAP_SHARED | MAP_FIXED,
+        descriptor: file.descriptor, offset: pages[start] * pageByteCount)
+      start = end
+    }
+  }
+
+  deinit {
+    // SAFETY: the range was mapped by init and no slice of it is used any more.
+    unsafe munmap(base, byteCount)
+  }
+
+  /// Keeps the pages in memory (mlock), so that serving I/O never waits for the disk that it serves.
+  public func lock() throws(Errno) {
+    // SAFETY: exactly the mapped range.
+    guard unsafe mlock(base, byteCount) == 0 else { throw Errno(rawValue: synthgate_errno()) }
+  }
+
+  private static func map(
+    at address: UnsafeMutableRawPointer?, count: Int, flags: Int32, descriptor: Int32, offset: Int
+  ) throws(Errno) -> UnsafeMutableRawPointer {
+    // SAFETY: a fixed address is given only inside a reservation of this file.
+    let mapped = unsafe mmap(address, count, PROT_READ | PROT_WRITE, flags, descriptor, offset)
+    guard let mapped = unsafe mapped, unsafe mapped != UnsafeMutableRawPointer(bitPattern: -1) else {
+      throw Errno(rawValue: synthgate_errno())
+    }
+    return unsafe mapped
+  }
+}
