@@ -90,6 +90,24 @@ public import Synchronization
     unsafe [UInt8](UnsafeRawBufferPointer(start: base, count: byteCount))
   }
 
+  /// The little-endian 64-bit integer at the aligned `offset`, read at once.
+  @inlinable
+  public func loadLE64(at offset: Int) -> UInt64 {
+    precondition(offset >= 0 && offset <= byteCount - 8 && (address + UInt(offset)) % 8 == 0)
+    // SAFETY: inside and aligned (checked above); an atomic word has the layout of the integer.
+    let word = unsafe UnsafePointer((base + offset).assumingMemoryBound(to: Atomic<UInt64>.self))
+    return unsafe UInt64(littleEndian: word.pointee.load(ordering: .relaxed))
+  }
+
+  /// Stores a little-endian 64-bit integer at the aligned `offset`, at once.
+  @inlinable
+  public func storeLE64(_ value: UInt64, at offset: Int) {
+    precondition(offset >= 0 && offset <= byteCount - 8 && (address + UInt(offset)) % 8 == 0)
+    // SAFETY: inside and aligned (checked above); an atomic word has the layout of the integer.
+    let word = unsafe UnsafePointer((base + offset).assumingMemoryBound(to: Atomic<UInt64>.self))
+    unsafe word.pointee.store(value.littleEndian, ordering: .relaxed)
+  }
+
   /// The aligned 32-bit word at `offset`, to be shared with the peer.
   @inlinable
   public func word32(at offset: Int) -> SharedWord32 {

@@ -1,0 +1,39 @@
+import Synchronization
+
+/// What happened on a channel: words that its one thread adds to and anybody may read.
+public final class ChannelCounters: Sendable {
+  /// Packets taken from the incoming ring.
+  public let packetsReceived = Counter()
+  /// Doorbells rung towards the peer.
+  public let doorbellsRung = Counter()
+  /// Times that this end slept.
+  public let sleeps = Counter()
+
+  let lost = Atomic<Bool>(false)
+
+  /// All counters at zero.
+  public init() {}
+
+  /// Makes the channel lost: each later send fails, and `Channel.isLost` tells. From any thread; wake the owner
+  /// afterwards.
+  public func markLost() {
+    lost.store(true, ordering: .releasing)
+  }
+}
+
+/// A count that one thread adds to and anybody reads.
+public struct Counter: ~Copyable, Sendable {
+  private let word = Atomic<UInt64>(0)
+
+  /// A counter at zero.
+  public init() {}
+
+  /// Adds `count`; only the one thread that owns the counter.
+  @inline(__always)
+  public func add(_ count: UInt64) {
+    word.store(word.load(ordering: .relaxed) &+ count, ordering: .relaxed)
+  }
+
+  /// The count so far.
+  public var value: UInt64 { word.load(ordering: .relaxed) }
+}

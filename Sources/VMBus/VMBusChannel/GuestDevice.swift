@@ -1,0 +1,38 @@
+public import SharedMemory
+public import VMBusProtocol
+
+/// A device of the bus as a guest's driver (a virtualization service consumer, VSC) sees it, whatever carries the bus.
+/// Control plane: calls may wait; any thread.
+public protocol GuestDevice: AnyObject, Sendable {
+  /// The offer of the primary channel.
+  var offer: ChannelOffer { get }
+
+  /// The memory that the host can reach. It does not change while the bus lives, also over a restart of the host.
+  var memory: GuestMemory { get }
+
+  /// Zeroed memory that the host can reach, at contiguous guest addresses. It stays allocated as long as the bus lives, or
+  /// until `freeMemory`.
+  ///
+  /// - Throws: `.system` with ENOMEM.
+  func allocateMemory(byteCount: Int) throws(ChannelError) -> MemorySlice
+
+  /// Gives memory of `allocateMemory` back. The host must not use it any more.
+  func freeMemory(_ slice: MemorySlice)
+
+  /// Opens the primary channel.
+  ///
+  /// - Parameter ringByteCount: length of each ring, control page included; a bus that has fixed rings ignores it.
+  /// - Throws: `.refused`, `.timedOut`, `.lost`.
+  func openPrimary(ringByteCount: Int) throws(ChannelError) -> Channel
+
+  /// Opens sub-channel `index` (1...), which the driver asked for in the device's own protocol; waits for its offer.
+  ///
+  /// - Throws: `.refused`, `.timedOut`, `.lost`.
+  func openSubChannel(_ index: Int, ringByteCount: Int, milliseconds: Int) throws(ChannelError) -> Channel
+
+  /// Closes all sub-channels, then the primary, and frees the rings. The channels must not be used any more.
+  func close()
+
+  /// Whether the host has taken the device back, or is gone.
+  var isLost: Bool { get }
+}
