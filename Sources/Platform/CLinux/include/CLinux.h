@@ -26,6 +26,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "CLinuxProcess.h"
+
 /// open(2) with close-on-exec; `mode` counts only where O_CREAT is among `flags`.
 int synthgate_open(const char *path, int flags, unsigned int mode);
 
