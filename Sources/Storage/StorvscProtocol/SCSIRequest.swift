@@ -120,8 +120,8 @@ public struct SCSIRequest: Equatable, BitwiseCopyable, Sendable {
 
   /// Parses the request at `offset` of `packet`, after the header unless said otherwise.
   ///
-  /// 36 bytes must be there at every version; what is missing of the rest reads as zero. The length field at the start
-  /// is not looked at: the version tells the size.
+  /// 36 bytes must be there at every version; of the rest, a word that is not wholly there reads as zero. The length
+  /// field at the start is not looked at: the version tells the size.
   /// - Parameter version: the negotiated version; the last 16 bytes exist only since 5.1.
   @inlinable
   public init(

@@ -35,7 +35,7 @@ private func parse(_ text: String) throws -> Command {
     #expect(CommandDescriptorBlock(high: 0, low: 0, byteCount: 0) == nil)
     #expect(CommandDescriptorBlock(high: 0, low: 0, byteCount: 17) == nil)
     #expect(CommandDescriptorBlock([UInt8](repeating: 0, count: 17).rawSpan) == nil)
-    #expect(CommandDescriptorBlock(([] as [UInt8]).rawSpan) == nil)
+    #expect(CommandDescriptorBlock([UInt8]().rawSpan) == nil)
   }
 
   @Test(arguments: [

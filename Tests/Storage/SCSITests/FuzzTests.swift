@@ -62,11 +62,12 @@ import WireBytes
     var generator = SeededGenerator(seed: 3)
     func golden(_ name: String) -> [UInt8] { GoldenVector.named(name, in: vectors).bytes }
 
-    /// Parses mutations of `name`; of those accepted, the encoding must parse to the same value.
+    /// Parses mutations of the vector `name`; of those accepted, the encoding must parse to the same value.
     func check<Value: Equatable>(
-      _ name: String, _ parse: ([UInt8]) throws -> Value, _ encode: (Value, inout MutableRawSpan) -> Int
+      _ name: String, seed: [UInt8]? = nil, _ parse: ([UInt8]) throws -> Value,
+      _ encode: (Value, inout MutableRawSpan) -> Int
     ) {
-      let seed = golden(name)
+      let seed = seed ?? golden(name)
       var accepted = 0
       for _ in 0..<4_000 {
         guard let value = try? parse(generator.mutation(of: seed)) else { continue }
@@ -80,6 +81,9 @@ import WireBytes
 
     check("D02", { try StandardInquiry(parsing: $0.rawSpan) }, { $0.encode(into: &$1) })
     check("D04", { try SupportedVPDPages(parsing: $0.rawSpan) }, { $0.encode(into: &$1) })
+    check(
+      "VPD 80", seed: [0, 0x80, 0, 7] + Array("SG-0001".utf8), { try UnitSerialNumber(parsing: $0.rawSpan) },
+      { $0.encode(into: &$1) })
     check("D05", { try DeviceIdentification(parsing: $0.rawSpan) }, { $0.encode(into: &$1) })
     check("D06", { try BlockLimits(parsing: $0.rawSpan) }, { $0.encode(into: &$1) })
     check("D07", { try BlockDeviceCharacteristics(parsing: $0.rawSpan) }, { $0.encode(into: &$1) })

@@ -29,7 +29,7 @@ import WireBytes
     #expect(SenseData(parsing: short.rawSpan) == SenseData(.unitAttention, 0, 0))
     #expect(SenseData(parsing: [UInt8](repeating: 0, count: 18).rawSpan) == nil)
     #expect(SenseData(parsing: ([0x7f, 5, 0x24, 0] as [UInt8]).rawSpan) == nil)
-    #expect(SenseData(parsing: ([] as [UInt8]).rawSpan) == nil)
+    #expect(SenseData(parsing: [UInt8]().rawSpan) == nil)
     // The valid bit and the flags in the byte of the key do not matter.
     var flagged = full
     flagged[0] |= 0x80

@@ -33,9 +33,16 @@ struct GoldenVector {
 
   /// CRC-32 as IEEE 802.3 and zlib define it.
   static func crc32(_ bytes: [UInt8]) -> UInt32 {
-    ~bytes.reduce(~0) { crc, byte in
-      (0..<8).reduce(crc ^ UInt32(byte)) { value, _ in value & 1 == 0 ? value >> 1 : value >> 1 ^ 0xedb8_8320 }
+    var crc = UInt32.max
+    for byte in bytes {
+      crc ^= UInt32(byte)
+      for _ in 0..<8 {
+        let carry = crc & 1 != 0
+        crc >>= 1
+        if carry { crc ^= 0xedb8_8320 }
+      }
     }
+    return ~crc
   }
 }
 
