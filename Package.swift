@@ -119,6 +119,8 @@ let package = Package(
       path: "Sources/Programs/synthgate", swiftSettings: strict),
 
     tests("WireBytes", "Platform"),
+    tests("SCSI", "Storage", ["WireBytes"]),
+    tests("StorvscProtocol", "Storage", ["SCSI", "WireBytes"]),
   ],
   swiftLanguageModes: [.v6]
 )
