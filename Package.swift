@@ -119,6 +119,7 @@ let package = Package(
       path: "Sources/Programs/synthgate", swiftSettings: strict),
 
     tests("WireBytes", "Platform"),
+    tests("VMBusProtocol", "VMBus", ["WireBytes"]),
   ],
   swiftLanguageModes: [.v6]
 )
