@@ -42,7 +42,6 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
-    .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
   ],
   targets: [
     // Floor 0: the only unsafe code.
@@ -98,14 +97,13 @@ let package = Package(
       "SyntheticHost", "Programs",
       [
         "VMBusServer", "VMBusChannel", "VMBusProtocol", "Storvsp", "DiskImage", "Block", "YAMLDocument", "LinuxIO",
-        "SharedMemory", .product(name: "Logging", package: "swift-log"),
+        "SharedMemory",
       ]),
     target(
       "Gateway", "Programs",
       [
         "SyntheticHost", "VMBusServer", "VMBusClient", "VMBusChannel", "VMBusProtocol", "Storvsc", "DiskFS", "DiskImage",
         "Block", "FilesystemProbe", "LinuxIO", "SharedMemory",
-        .product(name: "Logging", package: "swift-log"),
       ]),
 
     // Floor 6: programs.
@@ -114,13 +112,13 @@ let package = Package(
       dependencies: [
         "Gateway", "SyntheticHost", "LinuxIO",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        .product(name: "Logging", package: "swift-log"),
       ],
       path: "Sources/Programs/synthgate", swiftSettings: strict),
 
     tests("WireBytes", "Platform"),
     tests("SCSI", "Storage", ["WireBytes"]),
     tests("StorvscProtocol", "Storage", ["SCSI", "WireBytes"]),
+    tests("VMBusProtocol", "VMBus", ["WireBytes"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -50,7 +50,7 @@ public final class ProcessHandle: Sendable {
   ) throws(Errno) -> ProcessHandle {
     // SAFETY: null-terminated copies that live until the call has returned; the list ends with nil.
     let copies = unsafe arguments.map { unsafe strdup($0) }
-    defer { for unsafecopy in unsafe copies { unsafe free(copy) } }
+    defer { unsafe copies.forEach { unsafe free($0) } }
     var list: [UnsafePointer<CChar>?] = unsafe copies.map { unsafe UnsafePointer($0) } + [nil]
     let id = try unsafe check(
       synthgate_spawn(arguments[0], &list, input, output, error, extra ?? -1, newSession ? 1 : 0))

@@ -52,7 +52,8 @@ public struct GPADLAssembler: Sendable {
       let lengths = words[position]
       position += 1
       var range = GPADLRange(
-        byteCount: UInt32(truncatingIfNeeded: lengths), byteOffset: UInt32(truncatingIfNeeded: lengths >> 32), pages: [])
+        byteCount: UInt32(truncatingIfNeeded: lengths), byteOffset: UInt32(truncatingIfNeeded: lengths >> 32), pages: []
+      )
       guard range.byteCount != 0 else { throw .emptyRange(index: index) }
       guard range.byteOffset < GPADLRange.pageByteCount else { throw .byteOffset(index: index, range.byteOffset) }
       let needs = range.pageCount

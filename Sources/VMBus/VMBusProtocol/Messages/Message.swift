@@ -17,7 +17,7 @@ public enum Message: Equatable, Sendable {
   /// OPEN_CHANNEL (5).
   case openChannel(OpenChannel)
   /// OPEN_CHANNEL_RESULT (6); the open id is the one of the request.
-  case openChannelResult(relid: UInt32, openID: UInt32, status: Status)
+  case openChannelResult(relid: UInt32, openID: UInt32, status: MessageStatus)
   /// CLOSE_CHANNEL (7).
   case closeChannel(relid: UInt32)
   /// GPADL_HEADER (8).
@@ -25,7 +25,7 @@ public enum Message: Equatable, Sendable {
   /// GPADL_BODY (9).
   case gpadlBody(GPADLBody)
   /// GPADL_CREATED (10).
-  case gpadlCreated(relid: UInt32, gpadl: UInt32, status: Status)
+  case gpadlCreated(relid: UInt32, gpadl: UInt32, status: MessageStatus)
   /// GPADL_TEARDOWN (11).
   case gpadlTeardown(relid: UInt32, gpadl: UInt32)
   /// GPADL_TORNDOWN (12).
@@ -51,9 +51,9 @@ public enum Message: Equatable, Sendable {
   /// MODIFY_CHANNEL (22); `OpenChannel.noInterrupts` is not allowed here.
   case modifyChannel(relid: UInt32, targetVP: UInt32)
   /// TL_CONNECT_REQUEST_RESULT (23), sent when an hvsock connect fails.
-  case tlConnectResult(endpoint: GUID, service: GUID, status: Status)
+  case tlConnectResult(endpoint: GUID, service: GUID, status: MessageStatus)
   /// MODIFY_CHANNEL_RESPONSE (24).
-  case modifyChannelResponse(relid: UInt32, status: Status)
+  case modifyChannelResponse(relid: UInt32, status: MessageStatus)
   /// MODIFY_CONNECTION (25).
   case modifyConnection(MonitorPageAddresses)
   /// MODIFY_CONNECTION_RESPONSE (26).
@@ -96,13 +96,13 @@ extension Message {
     case .openChannel: self = .openChannel(OpenChannel(parsing: bytes))
     case .openChannelResult:
       self = .openChannelResult(
-        relid: bytes.le32(at: 8), openID: bytes.le32(at: 12), status: Status(rawValue: bytes.le32(at: 16)))
+        relid: bytes.le32(at: 8), openID: bytes.le32(at: 12), status: MessageStatus(rawValue: bytes.le32(at: 16)))
     case .closeChannel: self = .closeChannel(relid: bytes.le32(at: 8))
     case .gpadlHeader: self = .gpadlHeader(GPADLHeader(parsing: bytes))
     case .gpadlBody: self = .gpadlBody(GPADLBody(parsing: bytes))
     case .gpadlCreated:
       self = .gpadlCreated(
-        relid: bytes.le32(at: 8), gpadl: bytes.le32(at: 12), status: Status(rawValue: bytes.le32(at: 16)))
+        relid: bytes.le32(at: 8), gpadl: bytes.le32(at: 12), status: MessageStatus(rawValue: bytes.le32(at: 16)))
     case .gpadlTeardown: self = .gpadlTeardown(relid: bytes.le32(at: 8), gpadl: bytes.le32(at: 12))
     case .gpadlTorndown: self = .gpadlTorndown(gpadl: bytes.le32(at: 8))
     case .relidReleased: self = .relidReleased(relid: bytes.le32(at: 8))
@@ -120,9 +120,9 @@ extension Message {
     case .tlConnectResult:
       self = .tlConnectResult(
         endpoint: GUID(parsing: bytes, at: 8), service: GUID(parsing: bytes, at: 24),
-        status: Status(rawValue: bytes.le32(at: 40)))
+        status: MessageStatus(rawValue: bytes.le32(at: 40)))
     case .modifyChannelResponse:
-      self = .modifyChannelResponse(relid: bytes.le32(at: 8), status: Status(rawValue: bytes.le32(at: 12)))
+      self = .modifyChannelResponse(relid: bytes.le32(at: 8), status: MessageStatus(rawValue: bytes.le32(at: 12)))
     case .modifyConnection: self = .modifyConnection(MonitorPageAddresses(parsing: bytes, at: 8))
     case .modifyConnectionResponse:
       self = .modifyConnectionResponse(state: ConnectionState(rawValue: bytes.byte(at: 8)))

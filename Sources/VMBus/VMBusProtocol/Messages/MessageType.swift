@@ -136,7 +136,8 @@ extension MessageType {
     case .tlConnectResult: Facts("TL_CONNECT_REQUEST_RESULT", 44, host: true, since: .v4_1)
     case .modifyChannelResponse: Facts("MODIFY_CHANNEL_RESPONSE", 16, host: true, since: .v5_3)
     case .modifyConnection: Facts("MODIFY_CONNECTION", 24, since: .v6_0, feature: .modifyConnection)
-    case .modifyConnectionResponse: Facts("MODIFY_CONNECTION_RESPONSE", 9, host: true, since: .v6_0, feature: .modifyConnection)
+    case .modifyConnectionResponse:
+      Facts("MODIFY_CONNECTION_RESPONSE", 9, host: true, since: .v6_0, feature: .modifyConnection)
     case .pause: Facts("PAUSE", 8, since: .v6_0, feature: .pauseResume)
     case .pauseResponse: Facts("PAUSE_RESPONSE", 8, host: true, since: .v6_0, feature: .pauseResume)
     case .resume: Facts("RESUME", 8, since: .v6_0, feature: .pauseResume)

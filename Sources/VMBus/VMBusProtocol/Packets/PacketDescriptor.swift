@@ -39,7 +39,8 @@ public struct PacketDescriptor: Hashable, Sendable {
   ) {
     precondition(headerByteCount >= PacketDescriptor.byteCount && headerByteCount % 8 == 0 && payloadByteCount >= 0)
     self.init(
-      type: type, payloadOffset8: UInt16(headerByteCount / 8), length8: UInt16((headerByteCount + payloadByteCount + 7) / 8),
+      type: type, payloadOffset8: UInt16(headerByteCount / 8),
+      length8: UInt16((headerByteCount + payloadByteCount + 7) / 8),
       flags: flags, transactionID: transactionID)
   }
 

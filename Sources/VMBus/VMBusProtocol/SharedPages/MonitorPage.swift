@@ -19,15 +19,15 @@ public enum MonitorPage {
 
   /// The group of a monitor id.
   @inlinable
-  public static func group(of id: UInt8) -> Int { Int(id) / 32 }
+  public static func group(of id: UInt8) -> Int { Int(id) / idsPerGroup }
 
   /// The bit of a monitor id in the pending word of its group.
   @inlinable
-  public static func bit(of id: UInt8) -> UInt32 { 1 << (UInt32(id) % 32) }
+  public static func bit(of id: UInt8) -> UInt32 { 1 << (UInt32(id) % UInt32(idsPerGroup)) }
 
   /// Where the pending word of an id stands; the signaller sets the bit atomically.
   @inlinable
-  public static func pendingOffset(of id: UInt8) -> Int { 0x008 + group(of: id) * 8 }
+  public static func pendingOffset(of id: UInt8) -> Int { triggerGroups + group(of: id) * 8 }
 
   /// Where the latency of an id stands.
   public static func latencyOffset(of id: UInt8) -> Int { latencies + Int(id) * 2 }
