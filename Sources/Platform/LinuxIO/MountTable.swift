@@ -97,3 +97,9 @@ public enum MountFlag {
   /// MS_RELATIME.
   public static let relativeAccessTime: UInt = 1 << 21
 }
+
+/// Removes an empty directory (rmdir(2)); what is not empty, or a mount, stays.
+public func removeEmptyDirectory(_ path: String) throws(Errno) {
+  // SAFETY: a null-terminated text during the call.
+  _ = try unsafe checkErrno(rmdir(path))
+}

@@ -92,3 +92,56 @@ public func waitForMountChange(_ mountInfo: Int32, or descriptors: [Int32], mill
   let bits = unsafe synthgate_poll(all, events, Int32(all.count), milliseconds)
   return UInt32(max(0, bits))
 }
+
+/// The user that this process acts as; 0 is root.
+public func effectiveUser() -> UInt32 { geteuid() }
+
+/// The number of this process.
+public func ownProcess() -> Int32 { getpid() }
+
+/// A pipe for lines of text between two processes.
+public final class LinePipe: Sendable {
+  /// The end to read from.
+  public let reader: OwnedDescriptor
+  /// The end to write to, to be given to the other process.
+  public let writer: OwnedDescriptor
+
+  /// A new pipe; both ends are closed on exec.
+  public init() throws(Errno) {
+    var numbers: [Int32] = [-1, -1]
+    // SAFETY: the kernel writes two numbers into an array of two.
+    _ = try unsafe checkErrno(pipe2(&numbers, O_CLOEXEC))
+    reader = OwnedDescriptor(adopting: numbers[0])
+    writer = OwnedDescriptor(adopting: numbers[1])
+  }
+}
+
+/// Reads what is there now (at most 4 KiB), waiting for the first byte; empty at the end of the file.
+public func readAvailable(_ descriptor: Int32) throws(Errno) -> [UInt8] {
+  var buffer = [UInt8](repeating: 0, count: 4096)
+  // SAFETY: the kernel writes at most as many bytes as the array has.
+  let count = unsafe read(descriptor, &buffer, buffer.count)
+  if count < 0 { throw Errno(rawValue: synthgate_errno()) }
+  return Array(buffer[..<count])
+}
+
+/// Writes all bytes.
+public func writeAll(_ bytes: [UInt8], to descriptor: Int32) throws(Errno) {
+  var rest = bytes[...]
+  while !rest.isEmpty {
+    let chunk = Array(rest)
+    // SAFETY: the kernel reads at most as many bytes as the array has.
+    let count = unsafe write(descriptor, chunk, chunk.count)
+    if count < 0 {
+      if synthgate_errno() == EINTR { continue }
+      throw Errno(rawValue: synthgate_errno())
+    }
+    rest = rest.dropFirst(count)
+  }
+}
+
+/// Ends this process with an exit code.
+public func endProcess(_ code: Int32) -> Never { exit(code) }
+
+/// Whether the descriptor is a terminal.
+public func isTerminalDescriptor(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }

@@ -1,4 +1,47 @@
+import ArgumentParser
+import Gateway
+
+/// The command line. Exit codes: 0 done, 1 failed at run time, 2 usage or configuration, 3 not found, 4 not permitted,
+/// 5 busy.
 @main
-struct Synthgate {
-  static func main() {}
+struct Synthgate: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "synthgate",
+    abstract: "Synthetic (Hyper-V) disks as ordinary Linux mounts.",
+    discussion: """
+      Disks and network cards of Hyper-V are synthetic devices on VMBus. Synthgate drives that bus from user space: a disk \
+      image is served by an embedded synthetic host (or by `synthgate host` in another process) over the real VMBus \
+      protocol, driven by storvsc, shown as files by FUSE, and mounted.
+
+      Examples:
+        synthgate mount disk.img /mnt/data            mount the filesystem on an image, read-write
+        synthgate mount disk.img /mnt -o ro --partition 2
+        synthgate mount disk.img /mnt --filesystem none   only the raw view: whole, p1, ..., info.json
+        synthgate disks                               what is there
+        synthgate umount /mnt/data                    take everything away again
+
+      Exit codes: 0 done; 1 failed at run time; 2 usage or configuration; 3 not found (device, disk, image); 4 not \
+      permitted; 5 busy. Errors go to standard error as `synthgate: WHAT: WHY; DO`.
+      """,
+    version: "0.1.0",
+    subcommands: [Mount.self, Umount.self, Disks.self, Devices.self, Status.self, Host.self])
+
+  static func main() {
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch let error as GatewayError {
+      writeError("synthgate: \(error)")
+      exit(error.kind.rawValue)
+    } catch {
+      // Help and version are "errors" with the exit code 0; everything else is a mistake on the command line.
+      let text = fullMessage(for: error)
+      if exitCode(for: error).isSuccess {
+        print(text)
+        exit(0)
+      }
+      writeError(text.hasPrefix("Error: ") ? "synthgate: " + text.dropFirst(7) : text)
+      exit(GatewayError.Kind.usage.rawValue)
+    }
+  }
 }

@@ -1,0 +1,68 @@
+import FoundationEssentials
+import LinuxIO
+
+/// A mount process that outlives the command that starts it.
+public final class DetachedMount {
+  private let process: ProcessHandle
+  private let reports: OwnedDescriptor
+
+  /// Starts this program anew with `arguments`, cut off from the terminal; it reports on descriptor 3.
+  public init(arguments: [String]) throws(GatewayError) {
+    do throws(Errno) {
+      let pipe = try LinePipe()
+      let null = try OwnedDescriptor.open("/dev/null", flags: 2)
+      process = try ProcessHandle.start(
+        ["/proc/self/exe"] + arguments, input: null.number, output: null.number, error: null.number,
+        extra: pipe.writer.number, newSession: true)
+      reports = try pipe.reader.duplicate()
+    } catch {
+      throw GatewayError(.failed, what: "mount", why: "the mount process can't be started: \(error)")
+    }
+  }
+
+  /// Waits until it has mounted. SIGINT and SIGTERM are handed on to it, so that it cleans up.
+  ///
+  /// - Parameter progress: called with what it is doing and since how many seconds, while that takes longer than one.
+  /// - Throws: the error that it reported.
+  public func awaitReady(progress: (_ text: String, _ seconds: Int) -> Void) throws(GatewayError) {
+    let signals = try? SignalQueue([2, 15])
+    var decoder = ReportDecoder()
+    var doing = "starting"
+    let start = monotonicNanoseconds()
+    while true {
+      let ready = waitForInput([reports.number] + (signals.map { [$0.descriptor] } ?? []), milliseconds: 1000)
+      if let signal = signals?.next() { process.send(signal: signal) }
+      if ready == 0 { progress(doing, Int((monotonicNanoseconds() - start) / 1_000_000_000)) }
+      guard ready & 1 != 0 else { continue }
+      let bytes = (try? readAvailable(reports.number)) ?? []
+      if bytes.isEmpty {
+        throw GatewayError(
+          .failed, what: "mount", why: "the mount process ended without a word (exit code \(process.exitCode()))")
+      }
+      for report in decoder.decode(bytes) {
+        switch report {
+        case .progress(let text): doing = text
+        case .ready: return
+        case .failed(let kind, let what, let why, let advice):
+          _ = process.exitCode()
+          throw GatewayError(kind, what: what, why: why, advice: advice)
+        }
+      }
+    }
+  }
+}
+
+/// Cuts a stream of bytes into reports.
+struct ReportDecoder {
+  private var rest: [UInt8] = []
+
+  mutating func decode(_ bytes: [UInt8]) -> [MountReport] {
+    rest += bytes
+    var reports: [MountReport] = []
+    while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+      if let report = MountReport(line: String(decoding: rest[..<end], as: UTF8.self)) { reports.append(report) }
+      rest.removeFirst(end + 1)
+    }
+    return reports
+  }
+}

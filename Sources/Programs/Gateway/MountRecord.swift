@@ -1,0 +1,120 @@
+import FoundationEssentials
+import LinuxIO
+
+/// What state.json tells of one mount.
+public struct MountRecord: Codable, Sendable, Equatable {
+  /// Name of the mount, unique among those of this machine.
+  public var name: String
+  /// The source as it was given.
+  public var source: String
+  /// The bus that carries it: `embedded` or `socket:PATH`.
+  public var bus: String
+  /// The process that serves it.
+  public var process: Int32
+  /// When that process started, in clock ticks since boot: tells it from a later one with the same number.
+  public var processStart: UInt64
+  /// Where the filesystem is mounted; the view of the disk itself for `--filesystem none`.
+  public var directory: String
+  /// Where the raw view of the disk is mounted.
+  public var diskDirectory: String
+  /// Type of the filesystem, nil before it is mounted and for `none`.
+  public var filesystem: String?
+  /// `kernel`, `userspace`, or `none`.
+  public var driver: String
+  /// The loop device under the filesystem.
+  public var loopDevice: String?
+  /// The disk.
+  public var disk: DiskReport
+  /// What the bus offers.
+  public var devices: [DeviceReport]
+
+  /// Reads the state of the mount `name`; nil when there is none that can be read.
+  static func load(_ name: String, in runtime: RuntimeDirectory) -> MountRecord? {
+    guard let text = try? readTextFile(runtime.mountDirectory(name) + "/state.json") else { return nil }
+    return try? JSONDecoder().decode(MountRecord.self, from: Data(text.utf8))
+  }
+
+  /// Writes the state, so that a reader sees the old or the new one.
+  func save(in runtime: RuntimeDirectory) throws(GatewayError) {
+    let path = runtime.mountDirectory(name) + "/state.json"
+    do {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+      try encoder.encode(self).write(to: URL(filePath: path), options: .atomic)
+    } catch {
+      throw GatewayError(.failed, what: "write \(path)", why: "\(error)")
+    }
+  }
+
+  /// Whether the process that serves the mount still runs.
+  public var isAlive: Bool { processStartTime(process) == processStart }
+}
+
+/// One disk as `synthgate disks` shows it. Keys are only ever added.
+public struct DiskReport: Codable, Sendable, Equatable {
+  /// Name on the gateway.
+  public var name: String
+  /// File of the whole disk.
+  public var path: String?
+  /// Capacity in bytes.
+  public var size: UInt64
+  /// Logical sector size in bytes.
+  public var sectorSize: Int
+  /// Whether it may not be written.
+  public var readOnly: Bool
+  /// Serial number.
+  public var serial: String
+  /// Vendor and product as the disk tells them.
+  public var model: String
+  /// Instance of the controller.
+  public var controller: String
+  /// Target on the controller.
+  public var target: Int
+  /// Logical unit number.
+  public var lun: Int
+  /// The partitions.
+  public var partitions: [PartitionReport]
+  /// Where it is mounted.
+  public var mount: String?
+}
+
+/// One partition.
+public struct PartitionReport: Codable, Sendable, Equatable {
+  /// Number as in the partition table.
+  public var number: Int
+  /// File of the partition, if the disk has files.
+  public var path: String?
+  /// First byte on the disk.
+  public var offset: UInt64
+  /// Length in bytes.
+  public var size: UInt64
+  /// Type of the partition as the table has it.
+  public var type: String
+  /// Name of the partition, if the table has one.
+  public var label: String?
+  /// Filesystem that was found on it.
+  public var filesystem: String?
+}
+
+/// One channel offer as `synthgate devices` shows it. Keys are only ever added.
+public struct DeviceReport: Codable, Sendable, Equatable {
+  /// Name of the device class.
+  public var `class`: String
+  /// Instance.
+  public var instance: String
+  /// Number of the primary channel.
+  public var relid: UInt32
+  /// `offered` or `open`.
+  public var state: String
+  /// How many channels are open.
+  public var channels: Int
+}
+
+/// When the process `id` started, in clock ticks since boot; nil when there is none.
+func processStartTime(_ id: Int32) -> UInt64? {
+  guard let text = try? readTextFile("/proc/\(id)/stat"), let end = text.lastIndex(of: ")") else { return nil }
+  // Field 22 of the line; the name in parentheses is field 2.
+  let fields = text[text.index(after: end)...].split(separator: " ")
+  guard fields.count > 19, fields[0] != "Z" else { return nil }
+  return UInt64(fields[19])
+}

@@ -1,0 +1,155 @@
+import LinuxIO
+public import VMBusProtocol
+import YAMLDocument
+
+/// What a synthetic host offers: the content of host.yaml.
+public struct HostConfiguration: Sendable, Equatable {
+  /// Path of the Unix socket at which guests attach; nil for an embedded host.
+  public var listen: String?
+  /// The SCSI controllers.
+  public var controllers: [ControllerConfiguration]
+
+  /// A configuration.
+  public init(listen: String? = nil, controllers: [ControllerConfiguration]) {
+    self.listen = listen
+    self.controllers = controllers
+  }
+}
+
+/// One synthetic SCSI controller.
+public struct ControllerConfiguration: Sendable, Equatable {
+  /// Instance of the device on the bus.
+  public var id: GUID
+  /// Its disks.
+  public var disks: [DiskConfiguration]
+
+  /// A controller.
+  public init(id: GUID, disks: [DiskConfiguration]) {
+    self.id = id
+    self.disks = disks
+  }
+
+  /// The instance of controller `index` that has no `id` of its own.
+  public static func defaultID(_ index: Int) -> GUID {
+    GUID(0x5347_0000 | UInt32(index), 0x7363, 0x7369, 0x8000_0000_0000_0000)
+  }
+}
+
+/// How an image is read and written.
+public enum DiskCache: String, Sendable, CaseIterable {
+  /// `direct` for block devices, `buffered` for files.
+  case automatic = "auto"
+  /// Through the page cache; a flush makes it durable.
+  case buffered
+  /// Past the page cache where the alignment of a request allows.
+  case direct
+}
+
+/// One disk of a controller.
+public struct DiskConfiguration: Sendable, Equatable {
+  /// Target number on the controller.
+  public var target: Int
+  /// Logical unit number, 0 to 63.
+  public var lun: Int
+  /// Path or URI of the image.
+  public var image: String
+  /// Whether guests may not write.
+  public var readOnly: Bool
+  /// Logical sector size in bytes: 512 or 4096.
+  public var sectorSize: Int
+  /// How the image is read and written.
+  public var cache: DiskCache
+  /// Serial number; nil for one derived from the image.
+  public var serial: String?
+
+  /// A disk.
+  public init(
+    target: Int = 0, lun: Int, image: String, readOnly: Bool = false, sectorSize: Int = 512,
+    cache: DiskCache = .automatic, serial: String? = nil
+  ) {
+    self.target = target
+    self.lun = lun
+    self.image = image
+    self.readOnly = readOnly
+    self.sectorSize = sectorSize
+    self.cache = cache
+    self.serial = serial
+  }
+}
+
+extension HostConfiguration {
+  /// Reads host.yaml.
+  ///
+  /// - Throws: the first mistake with its line.
+  public init(contentsOf file: String) throws(ConfigurationError) {
+    let text: String
+    do throws(Errno) { text = try readTextFile(file) } catch {
+      throw ConfigurationError(file: file, line: 0, problem: "\(error)")
+    }
+    try self.init(yaml: text, file: file)
+  }
+
+  /// Reads the text of a host.yaml.
+  ///
+  /// - Parameter file: the name for errors.
+  /// - Throws: the first mistake with its line.
+  public init(yaml text: String, file: String) throws(ConfigurationError) {
+    let document: YAMLNode?
+    do throws(YAMLError) { document = try parseYAML(text) } catch {
+      throw ConfigurationError(file: file, line: error.line, problem: error.problem)
+    }
+    guard let document else { throw ConfigurationError(file: file, line: 0, problem: "the file is empty") }
+    var reader = try MappingReader(document, file: file, what: "the host")
+    listen = try reader.text("listen")
+    controllers = []
+    var ids: Set<GUID> = []
+    for node in try reader.list("controllers") {
+      let controller = try ControllerConfiguration(node, index: controllers.count, file: file)
+      guard ids.insert(controller.id).inserted else {
+        throw reader.fault(node, "two controllers have the id \(controller.id)")
+      }
+      controllers.append(controller)
+    }
+    try reader.finish()
+    guard !controllers.isEmpty else { throw reader.fault(document, "the host offers nothing: `controllers` is empty") }
+  }
+}
+
+extension ControllerConfiguration {
+  init(_ node: YAMLNode, index: Int, file: String) throws(ConfigurationError) {
+    var reader = try MappingReader(node, file: file, what: "a controller")
+    id = Self.defaultID(index)
+    if let idNode = reader.node("id") {
+      guard case .scalar(let text, _) = idNode.value, let guid = GUID(text) else {
+        throw reader.fault(idNode, "`id` must be a GUID like 01234567-89ab-cdef-0123-456789abcdef")
+      }
+      id = guid
+    }
+    disks = []
+    for diskNode in try reader.list("disks") {
+      let disk = try DiskConfiguration(diskNode, nextLUN: disks.count, file: file)
+      if disks.contains(where: { $0.lun == disk.lun && $0.target == disk.target }) {
+        throw reader.fault(diskNode, "two disks have target \(disk.target), lun \(disk.lun)")
+      }
+      disks.append(disk)
+    }
+    try reader.finish()
+  }
+}
+
+extension DiskConfiguration {
+  init(_ node: YAMLNode, nextLUN: Int, file: String) throws(ConfigurationError) {
+    var reader = try MappingReader(node, file: file, what: "a disk")
+    target = try reader.integer("target", in: 0...1, default: 0)
+    lun = try reader.integer("lun", in: 0...63, default: nextLUN)
+    guard let image = try reader.text("image") else {
+      throw ConfigurationError(file: file, line: reader.line, problem: "a disk needs `image`")
+    }
+    self.image = image
+    readOnly = try reader.flag("readOnly", default: false)
+    sectorSize = try reader.choice("sectorSize", [("512", 512), ("4096", 4096)], default: 512)
+    cache = try reader.choice("cache", DiskCache.allCases.map { ($0.rawValue, $0) }, default: .automatic)
+    serial = try reader.text("serial")
+    try reader.finish()
+  }
+}

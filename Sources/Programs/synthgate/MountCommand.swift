@@ -1,0 +1,132 @@
+import ArgumentParser
+import Gateway
+import LinuxIO
+import SyntheticHost
+
+extension BusChoice: ExpressibleByArgument {
+  public init?(argument: String) { self.init(argument) }
+}
+
+extension FilesystemDriver: ExpressibleByArgument {}
+extension DiskCache: ExpressibleByArgument {}
+
+struct Mount: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Mount the filesystem on a synthetic disk.",
+    discussion: """
+      SOURCE is the path of a disk image or block device, which an embedded host serves as long as it is mounted, or with \
+      --bus socket:PATH the name of a disk that the host at PATH offers: disk0, lun=0:1 (target:lun), serial=TEXT.
+
+      The raw disk and its partitions are files below /run/synthgate/disks/; the filesystem on them is mounted by the \
+      kernel over a loop device, or by a user-space filesystem where the kernel can't. A process of its own serves the \
+      mount until `synthgate umount DIR`.
+      """)
+
+  @Argument(help: "Disk image, block device, or name of a disk on the bus.")
+  var source: String
+
+  @Argument(help: "Directory to mount at.")
+  var directory: String
+
+  @Option(help: "The bus: auto, embedded, or socket:PATH of a running host.")
+  var bus: BusChoice = .embedded
+
+  @Option(name: .short, help: "Mount options, separated by commas: ro, noatime, ...")
+  var options: [String] = []
+
+  @Option(help: "Number of the partition; without it the only one that has a filesystem.")
+  var partition: Int?
+
+  @Option(help: "auto, none (only the raw view of the disk), or a type like ext4.")
+  var filesystem = "auto"
+
+  @Option(help: "Who carries the filesystem: auto, kernel, userspace.")
+  var driver: FilesystemDriver = .automatic
+
+  @Option(help: "How the image is read and written: auto, buffered, direct. (Embedded host only.)")
+  var cache: DiskCache = .automatic
+
+  @Option(help: "Threads that serve the files; without it one per processor, at most 4.")
+  var workers: Int?
+
+  @Option(help: "Seconds for which I/O waits for a host that is gone.")
+  var reconnect = 60
+
+  @Flag(help: "Stay in the foreground until the mount ends.")
+  var foreground = false
+
+  @Flag(help: .hidden)
+  var reportOnDescriptor3 = false
+
+  func validate() throws {
+    if let workers, !(1...64).contains(workers) { throw ValidationError("--workers must be from 1 to 64") }
+    if !(0...86400).contains(reconnect) { throw ValidationError("--reconnect must be from 0 to 86400 seconds") }
+    if let partition, partition < 1 { throw ValidationError("--partition counts from 1") }
+    if filesystem.isEmpty { throw ValidationError("--filesystem must be auto, none or a type like ext4") }
+  }
+
+  func run() throws {
+    let request = mountRequest
+    if reportOnDescriptor3 {
+      // The starting command waits at the other end of descriptor 3.
+      let reports = OwnedDescriptor(adopting: 3)
+      runReporting(request) { report in try? writeAll(Array((report.line + "\n").utf8), to: reports.number) }
+    } else if foreground {
+      try MountProcess.run(request) { report in
+        if report == .ready { print("\(request.source) is mounted at \(request.directory); Ctrl-C unmounts it") }
+      }
+    } else {
+      let progress = ProgressLine()
+      defer { progress.finish() }
+      try DetachedMount(arguments: detachedArguments).awaitReady { progress.show($0, seconds: $1) }
+    }
+  }
+
+  private func runReporting(_ request: MountRequest, report: (MountReport) -> Void) {
+    do throws(GatewayError) { try MountProcess.run(request, report: report) } catch {
+      report(.failed(error.kind, what: error.what, why: error.why, advice: error.advice))
+      exit(error.kind.rawValue)
+    }
+  }
+
+  private var mountRequest: MountRequest {
+    let words = options.flatMap { $0.split(separator: ",").map(String.init) }
+    // A name on another host's bus is no path of this machine.
+    let isPath = bus == .embedded && !source.contains("://")
+    var request = MountRequest(source: isPath ? absolutePath(source) : source, directory: absolutePath(directory))
+    request.bus = bus
+    request.readOnly = words.contains("ro")
+    request.options = words
+    request.partition = partition
+    request.filesystem = filesystem == "auto" ? .automatic : filesystem == "none" ? .none : .type(filesystem)
+    request.driver = driver
+    request.cache = cache
+    request.workers = workers
+    request.reconnectSeconds = reconnect
+    return request
+  }
+
+  private var detachedArguments: [String] {
+    let request = mountRequest
+    var arguments = ["mount", "--report-on-descriptor3", "--bus", request.bus.text, "--filesystem", filesystem]
+    arguments += ["--driver", driver.rawValue, "--cache", cache.rawValue, "--reconnect", "\(reconnect)"]
+    if !request.options.isEmpty { arguments += ["-o", request.options.joined(separator: ",")] }
+    if let partition { arguments += ["--partition", "\(partition)"] }
+    if let workers { arguments += ["--workers", "\(workers)"] }
+    return arguments + ["--", request.source, request.directory]
+  }
+}
+
+struct Umount: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Unmount what `synthgate mount` mounted, and end the process that serves it.")
+
+  @Argument(help: "Directory of the mount.")
+  var directory: String
+
+  func run() throws {
+    let progress = ProgressLine()
+    defer { progress.finish() }
+    try unmount(absolutePath(directory)) { progress.show($0, seconds: $1) }
+  }
+}
