@@ -15,6 +15,7 @@ import SharedMemory
   private let initRequest: MemoryRegion
   private let initByteCount: Int
   private let isMounted = Monitor(true)
+  private let source: String
 
   /// Where the filesystem is.
   public let mountPoint: String
@@ -36,9 +37,15 @@ import SharedMemory
   ) throws(FUSEError) {
     precondition(transferByteCount >= pageByteCount && transferByteCount <= 1 << 20)
     precondition(transferByteCount % pageByteCount == 0)
+    // The mount table shows the real path.
+    // SAFETY: the path is read during the call; the answer is freed here.
+    guard let resolved = unsafe realpath(mountPoint, nil) else { throw .mount(path: mountPoint, .ENOENT) }
+    let mountPoint = unsafe String(cString: resolved)
+    unsafe free(resolved)
+    let source = source.isEmpty || source.contains(",") ? "synthgate" : source
     self.mountPoint = mountPoint
+    self.source = source
     self.transferByteCount = transferByteCount
-    let source = source.contains(",") ? "synthgate" : source
     let number = synthgate_fuse_open()
     guard number >= 0 else { throw .device(Errno(rawValue: -number)) }
     var descriptor = OwnedDescriptor(adopting: number)
@@ -119,7 +126,7 @@ import SharedMemory
       defer { value = false }
       return value
     }
-    guard wasMounted else { return true }
+    guard wasMounted, isOurs else { return true }
     // SAFETY: the path is read during the call; the helper's session is used here only.
     if let helper = unsafe helper {
       unsafe fuse_session_unmount(helper)
@@ -131,6 +138,13 @@ import SharedMemory
       return false
     }
     return true
+  }
+
+  /// Whether what is mounted there is still this filesystem: somebody else may have unmounted it, and then the mount point
+  /// may belong to another one.
+  private var isOurs: Bool {
+    let top = (try? mountTable())?.last { $0.target == mountPoint }
+    return top?.type == "fuse.synthgate" && top?.source == source
   }
 
   private static func mountByHelper(_ path: String, _ options: String) throws(FUSEError) -> OpaquePointer {

@@ -44,10 +44,10 @@ public import SharedMemory
   }
 
   /// Bytes that were read.
-  public consuming func succeed(data: RawSpan) {
+  public consuming func succeed(bytes: ArraySlice<UInt8>) {
     let handle = unsafe release()
     // SAFETY: consumed here, answered once; the kernel has copied when the call returns.
-    unsafe data.withUnsafeBytes {
+    unsafe bytes.withUnsafeBytes {
       _ = unsafe fuse_reply_buf(handle, $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count)
     }
   }

@@ -236,9 +236,7 @@ final class MemoryBlockQueue: BlockQueue {
     while end < info.byteCount {
       let start = end / blockByteCount * blockByteCount
       let next = min(start + blockByteCount, info.byteCount)
-      let isAllocated = (start..<next).contains { start in
-        start % 8 == 0 && contents.loadLE64(at: Int(start)) != 0
-      }
+      let isAllocated = stride(from: Int(start), to: Int(next), by: 8).contains { contents.loadLE64(at: $0) != 0 }
       if state == nil { state = isAllocated }
       if state != isAllocated { break }
       end = next
