@@ -119,6 +119,8 @@ let package = Package(
     tests("SCSI", "Storage", ["WireBytes"]),
     tests("StorvscProtocol", "Storage", ["SCSI", "WireBytes"]),
     tests("VMBusProtocol", "VMBus", ["WireBytes"]),
+    tests("FUSEBridge", "Platform", ["SharedMemory", "LinuxIO"]),
+    tests("DiskFS", "Storage", ["Block", "FUSEBridge", "SharedMemory", "LinuxIO", "CLinux"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,6 +1,7 @@
 #include "CLinux.h"
 
 #include <stdbool.h>
+#include <sys/prctl.h>
 
 #define MAXIMUM_DESCRIPTORS 8
 
@@ -126,3 +127,5 @@ int synthgate_listen(const char *path, unsigned int mode) {
 int synthgate_accept(int socket) { return (int)result(accept4(socket, NULL, NULL, SOCK_CLOEXEC)); }
 
 int synthgate_errno(void) { return errno; }
+
+int synthgate_set_io_flusher(void) { return (int)result(prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0)); }

@@ -62,3 +62,6 @@ int synthgate_accept(int socket);
 
 /// The errno of the calling thread, which Swift can't see: it is a macro.
 int synthgate_errno(void);
+
+/// PR_SET_IO_FLUSHER for the calling thread; needs CAP_SYS_RESOURCE.
+int synthgate_set_io_flusher(void);

@@ -1,0 +1,4 @@
+import FUSEBridge
+import LinuxIO
+import SharedMemory
+import Testing
