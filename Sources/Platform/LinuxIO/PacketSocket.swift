@@ -56,6 +56,11 @@ public struct PacketSocket: ~Copyable, Sendable {
     try PacketSocket(adopting: OwnedDescriptor(adopting: check(synthgate_accept(owned.number))))
   }
 
+  /// The next connection of the listening socket `number`, which somebody else owns; waits for it.
+  public static func accept(from number: Int32) throws(Errno) -> PacketSocket {
+    try PacketSocket(adopting: OwnedDescriptor(adopting: check(synthgate_accept(number))))
+  }
+
   /// Process id of the peer, 0 when it is unknown.
   public var peerProcess: Int32 { max(0, synthgate_peer_process(owned.number)) }
 
@@ -68,6 +73,12 @@ public struct PacketSocket: ~Copyable, Sendable {
       unsafe synthgate_send(owned.number, area.baseAddress, area.count, descriptors, Int32(descriptors.count))
     }
     _ = try check(sent)
+  }
+
+  /// Sends one packet without waiting; see `send(_:descriptors:)`.
+  public borrowing func send(_ bytes: [UInt8]) throws(Errno) {
+    // SAFETY: a byte has no padding.
+    try unsafe send(bytes.span.bytes)
   }
 
   /// Waits for one packet of at most `maximum` bytes; nil at the end of the connection.

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #endif
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -26,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "CLinuxFile.h"
 #include "CLinuxProcess.h"
 
 /// open(2) with close-on-exec; `mode` counts only where O_CREAT is among `flags`.

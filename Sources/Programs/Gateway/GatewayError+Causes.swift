@@ -1,0 +1,43 @@
+import DiskImage
+import LinuxIO
+import SyntheticHost
+import VMBusChannel
+
+extension GatewayError {
+  /// The error of a synthetic host.
+  init(_ error: SyntheticHostError, what: String) {
+    switch error {
+    case .image(let path, let cause):
+      self.init(Self.kind(of: cause), what: what, why: "\(path): \(cause)", advice: cause.advice)
+    case .listen(let path, .EADDRINUSE):
+      self.init(.busy, what: what, why: "somebody listens at \(path) already", advice: "end that host, or use another path")
+    case .listen(let path, let errno):
+      self.init(
+        errno == .EACCES ? .notPermitted : errno == .ENOENT ? .notFound : .failed, what: what,
+        why: "listening at \(path): \(errno)", advice: errno == .ENOENT ? "create its directory" : "")
+    case .controller(let text): self.init(.usage, what: what, why: text)
+    }
+  }
+
+  private static func kind(of error: DiskImageError) -> Kind {
+    switch error {
+    case .notFound: .notFound
+    case .noPermission: .notPermitted
+    case .inUse: .busy
+    case .system: .failed
+    default: .usage
+    }
+  }
+
+  /// A failure to reach a bus.
+  init(_ error: ChannelError, what: String, bus: BusChoice) {
+    switch error {
+    case .system(_, .ENOENT), .system(_, .ECONNREFUSED):
+      self.init(
+        .notFound, what: what, why: "no host answers at \(bus.text)", advice: "start one with `synthgate host`")
+    case .system(_, .EACCES), .system(_, .EPERM):
+      self.init(.notPermitted, what: what, why: "no permission for \(bus.text)", advice: "run as the host's user")
+    default: self.init(.failed, what: what, why: "\(error)")
+    }
+  }
+}

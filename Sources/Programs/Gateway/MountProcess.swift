@@ -1,0 +1,274 @@
+import Block
+import DiskFS
+import FilesystemProbe
+import FoundationEssentials
+import LinuxIO
+import Storvsc
+import Synchronization
+import SyntheticHost
+
+/// A mount from beginning to end, in this process: bus, disk, files, filesystem; then it serves until it is told to end, or
+/// the filesystem is unmounted. Whatever it made, it takes away again.
+public final class MountProcess: Sendable {
+  private let request: MountRequest
+  private let runtime: RuntimeDirectory
+  private let what: String
+  private let signals: SignalQueue
+  private let name: String
+  private let log: MountLog
+
+  /// Runs a mount.
+  ///
+  /// - Parameter report: told what happens until the mount is there.
+  /// - Throws: why it could not be mounted; nothing is left of it then.
+  public static func run(_ request: MountRequest, report: (MountReport) -> Void) throws(GatewayError) {
+    let runtime = RuntimeDirectory.current
+    runtime.cleanUpStale()
+    let process = try MountProcess(request, runtime: runtime)
+    defer { runtime.removeState(process.name) }
+    try process.run(report)
+  }
+
+  private init(_ request: MountRequest, runtime: RuntimeDirectory) throws(GatewayError) {
+    self.request = request
+    self.runtime = runtime
+    what = "mount \(request.source)"
+    try Self.checkDirectory(request.directory, what: what)
+    do throws(Errno) { signals = try SignalQueue([1, 2, 15]) } catch {
+      throw GatewayError(.failed, what: what, why: "signals: \(error)")
+    }
+    name = try Self.claimName(for: request, in: runtime)
+    log = MountLog(path: runtime.mountDirectory(name) + "/log")
+  }
+
+  private static func checkDirectory(_ path: String, what: String) throws(GatewayError) {
+    let kind = (try? OwnedDescriptor.open(path, flags: directoryFlag)) != nil
+    if !kind {
+      if FileManager.default.fileExists(atPath: path) {
+        throw GatewayError(.usage, what: what, why: "\(path) is not a directory that can be opened", advice: "name a directory")
+      }
+      throw GatewayError(
+        .notFound, what: what, why: "the directory \(path) does not exist", advice: "make it: mkdir -p \(path)")
+    }
+    let canonical = (try? canonicalPath(path)) ?? path
+    if (try? mountTable())?.contains(where: { $0.target == canonical }) == true {
+      throw GatewayError(
+        .busy, what: what, why: "something is mounted at \(path) already", advice: "unmount it, or name another directory")
+    }
+  }
+
+  /// A name that no other mount has, taken from the source; its state directory is made.
+  private static func claimName(
+    for request: MountRequest, in runtime: RuntimeDirectory
+  ) throws(GatewayError) -> String {
+    let base: String
+    if request.bus == .embedded {
+      let file = request.source.split(separator: "/").last.map(String.init) ?? "disk"
+      let stem = file.lastIndex(of: ".").map { String(file[..<$0]) } ?? file
+      let clean = stem.map { $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) ? $0 : "_" }
+      base = clean.isEmpty ? "disk" : String(clean.prefix(40))
+    } else {
+      base = String(request.source.map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") ? $0 : "-" }.prefix(40))
+    }
+    for attempt in 1...1000 {
+      let name = attempt == 1 ? base : "\(base)-\(attempt)"
+      guard try runtime.claim(runtime.mountDirectory(name)) else { continue }
+      let start = processStartTime(ownProcess()) ?? 0
+      let owner = Array("\(ownProcess()) \(start)\n".utf8)
+      do { try Data(owner).write(to: URL(filePath: runtime.mountDirectory(name) + "/owner")) } catch {
+        throw GatewayError(.failed, what: "write \(runtime.mountDirectory(name))", why: "\(error)")
+      }
+      return name
+    }
+    throw GatewayError(.failed, what: "mount \(request.source)", why: "a thousand mounts have this name already")
+  }
+
+  // MARK: The life of a mount
+
+  private func run(_ report: (MountReport) -> Void) throws(GatewayError) {
+    report(.progress("connecting the bus"))
+    let bus = try openBus()
+    defer { bus.close() }
+    try throwIfToldToEnd()
+    report(.progress("finding the disk"))
+    let named = try findDisk(on: bus)
+    let disk = named.disk
+    let isReadOnly = try claim(disk)
+    defer { disk.release() }
+    report(.progress("showing the disk"))
+    let view = try DiskView(
+      disk: disk, name: name, directory: viewDirectory, isReadOnly: isReadOnly, workerCount: workerCount, what: what,
+      log: log)
+    defer { view.close(removing: viewDirectory != request.directory) }
+    disk.onInfoChange = { view.deviceChanged() }
+    try throwIfToldToEnd()
+    var record = makeRecord(bus: bus, named: named, view: view)
+    try record.save(in: runtime)
+    let mounted = try mountFilesystem(on: view, record: &record, isReadOnly: isReadOnly, report)
+    defer { undo(mounted, at: request.directory) }
+    try record.save(in: runtime)
+    let control = StatusServer(path: runtime.mountDirectory(name) + "/control.sock") { [record] in
+      MountStatus(record: record, disk: disk, files: view.counters, isServing: view.isServing)
+    }
+    defer { control?.stop() }
+    log.write("mounted at \(request.directory)")
+    report(.ready)
+    serve(until: mounted, view: view)
+    log.write("ending")
+  }
+
+  private var viewDirectory: String {
+    request.filesystem == .none ? request.directory : runtime.diskDirectory(name)
+  }
+
+  private var workerCount: Int {
+    request.workers ?? min(4, max(1, ProcessInfo.processInfo.activeProcessorCount))
+  }
+
+  private func openBus() throws(GatewayError) -> GatewayBus {
+    var configuration: HostConfiguration?
+    if request.bus == .embedded {
+      let disk = DiskConfiguration(
+        lun: 0, image: request.source, readOnly: request.readOnly, cache: request.cache)
+      configuration = HostConfiguration(controllers: [
+        ControllerConfiguration(id: ControllerConfiguration.defaultID(0), disks: [disk])
+      ])
+    }
+    let log = log
+    // Each worker has 64 buffers of a little more than 1 MiB; only what is used takes memory.
+    return try GatewayBus(
+      request.bus, configuration: configuration, memoryByteCount: (workerCount * 96 + 64) << 20,
+      reconnectSeconds: request.reconnectSeconds, what: what
+    ) { log.write($0) }
+  }
+
+  private func findDisk(on bus: GatewayBus) throws(GatewayError) -> NamedDisk {
+    var options = StorvscOptions()
+    options.subChannelCount = workerCount
+    options.outageSeconds = request.reconnectSeconds
+    let disks = nameDisks(try bus.openControllers(options: options, what: what))
+    if request.bus == .embedded {
+      guard let disk = disks.first else { throw GatewayError(.failed, what: what, why: "the bus shows no disk") }
+      return disk
+    }
+    guard let selector = DiskSelector(request.source) else {
+      throw GatewayError(
+        .usage, what: what, why: "`\(request.source)` names no disk of a bus",
+        advice: "write disk0, lun=TARGET:LUN, or serial=TEXT")
+    }
+    return try selector.choose(from: disks, source: request.source)
+  }
+
+  /// Reserves the disk for this mount; answers whether it can only be read.
+  private func claim(_ disk: StorvscDisk) throws(GatewayError) -> Bool {
+    if request.readOnly { return true }
+    if disk.info.isReadOnly {
+      throw GatewayError(.notPermitted, what: what, why: "the disk is read-only", advice: "mount it with -o ro")
+    }
+    do throws(BlockError) { try disk.claim() } catch {
+      throw GatewayError(
+        error == .reserved ? .busy : .failed, what: what,
+        why: error == .reserved ? "another guest of the host uses the disk" : "the disk can't be reserved: \(error)",
+        advice: error == .reserved ? "unmount it there, or mount it with -o ro" : "")
+    }
+    return false
+  }
+
+  private func mountFilesystem(
+    on view: DiskView, record: inout MountRecord, isReadOnly: Bool, _ report: (MountReport) -> Void
+  ) throws(GatewayError) -> MountedFilesystem? {
+    if request.filesystem == .none {
+      record.driver = "none"
+      return nil
+    }
+    report(.progress("looking for filesystems"))
+    var choice = try chooseCandidate(
+      view.candidates(anything: request.filesystem != .automatic), partition: request.partition, source: request.source)
+    if case .type(let type) = request.filesystem {
+      choice.filesystem = ProbedFilesystem(type: type, isFilesystem: true, label: nil, uuid: nil)
+    }
+    guard let filesystem = choice.filesystem, filesystem.isFilesystem else {
+      throw GatewayError(
+        .notFound, what: what, why: "there is no filesystem on \(choice.label)",
+        advice: "use --filesystem none for the raw disk")
+    }
+    report(.progress("mounting \(filesystem.type)"))
+    let mount = FilesystemMount(
+      file: choice.file, directory: request.directory, type: filesystem.type, readOnly: isReadOnly,
+      sectorSize: record.disk.sectorSize, options: request.options)
+    let mounted = try mount.mount(driver: request.driver)
+    record.filesystem = filesystem.type
+    switch mounted {
+    case .kernel(let loop):
+      record.driver = "kernel"
+      record.loopDevice = loop
+    case .userspace: record.driver = "userspace"
+    }
+    return mounted
+  }
+
+  private func makeRecord(bus: GatewayBus, named: NamedDisk, view: DiskView) -> MountRecord {
+    let disk = DiskReport(named, name: name, partitions: view.partitionReports, path: viewDirectory + "/whole", mount: request.directory)
+    return MountRecord(
+      name: name, source: request.source, bus: request.bus.text, process: ownProcess(),
+      processStart: processStartTime(ownProcess()) ?? 0, directory: request.directory, diskDirectory: viewDirectory,
+      filesystem: nil, driver: "none", loopDevice: nil, disk: disk, devices: bus.deviceReports())
+  }
+
+  /// Waits for the end: a signal, the mount gone, the user-space filesystem ended, or the files no longer served.
+  private func serve(until mounted: MountedFilesystem?, view: DiskView) {
+    guard let table = try? OwnedDescriptor.open("/proc/self/mountinfo", flags: 0) else { return }
+    let canonical = (try? canonicalPath(request.directory)) ?? request.directory
+    var others = [signals.descriptor]
+    if case .userspace(let process) = mounted { others.append(process.descriptor) }
+    while true {
+      let ready = waitForMountChange(table.number, or: others, milliseconds: -1)
+      if ready & 2 != 0, signals.next() != nil { return }
+      if ready & 4 != 0 { return }
+      if (try? mountTable())?.contains(where: { $0.target == canonical }) != true { return }
+      if !view.isServing { return }
+    }
+  }
+
+  /// Unmounts the filesystem; one that is in use is detached, and its users see errors afterwards.
+  private func undo(_ mounted: MountedFilesystem?, at directory: String) {
+    guard let mounted else { return }
+    let canonical = (try? canonicalPath(directory)) ?? directory
+    if (try? mountTable())?.contains(where: { $0.target == canonical }) == true {
+      do throws(Errno) { try unmountFilesystem(canonical) } catch {
+        log.write("\(directory) is busy: detached")
+        try? unmountFilesystem(canonical, lazily: true)
+      }
+    }
+    switch mounted {
+    case .kernel(let loop): waitUntilFree(loop: loop)
+    case .userspace(let process):
+      if !process.hasEnded(waiting: 10_000) {
+        process.send(signal: 15)
+        if !process.hasEnded(waiting: 5_000) { process.send(signal: 9) }
+      }
+      _ = process.exitCode()
+    }
+  }
+
+  /// Waits until the kernel has written everything and let go of the loop device, so that the files can go.
+  private func waitUntilFree(loop: String) {
+    let backing = "/sys/block/\(loop.split(separator: "/").last ?? "")/loop/backing_file"
+    for _ in 0..<1000 {
+      guard let file = try? readTextFile(backing), file.hasPrefix(viewDirectory) else { return }
+      _ = waitForInput([], milliseconds: 10)
+    }
+  }
+
+  private func throwIfToldToEnd() throws(GatewayError) {
+    guard signals.next() != nil else { return }
+    throw GatewayError(.failed, what: what, why: "interrupted")
+  }
+}
+
+/// O_DIRECTORY | O_PATH would not need the read permission, but the mount does not either: only the type counts.
+#if arch(arm64)
+  private let directoryFlag: Int32 = 0o40000
+#else
+  private let directoryFlag: Int32 = 0o200000
+#endif
