@@ -89,7 +89,8 @@ nonisolated func onOpen(_ request: OpaquePointer?, _ node: fuse_ino_t, _ file: U
 
 @c(synthgate_fuse_on_read)
 nonisolated func onRead(
-  _ request: OpaquePointer?, _ node: fuse_ino_t, _ byteCount: Int, _ offset: Int, _: UnsafeMutablePointer<fuse_file_info>?
+  _ request: OpaquePointer?, _ node: fuse_ino_t, _ byteCount: Int, _ offset: Int,
+  _: UnsafeMutablePointer<fuse_file_info>?
 ) {
   unsafe leave(.read(node: node, offset: UInt64(clamping: offset), byteCount: byteCount), request)
 }
@@ -124,7 +125,8 @@ nonisolated func onSynchronize(
 
 @c(synthgate_fuse_on_readdir)
 nonisolated func onReadDirectory(
-  _ request: OpaquePointer?, _ node: fuse_ino_t, _ byteCount: Int, _ cookie: Int, _: UnsafeMutablePointer<fuse_file_info>?
+  _ request: OpaquePointer?, _ node: fuse_ino_t, _ byteCount: Int, _ cookie: Int,
+  _: UnsafeMutablePointer<fuse_file_info>?
 ) {
   unsafe leave(
     .readDirectory(node: node, cookie: UInt64(clamping: cookie), byteCount: byteCount), request)
@@ -148,7 +150,8 @@ nonisolated func onAllocate(
 
 @c(synthgate_fuse_on_lseek)
 nonisolated func onSeek(
-  _ request: OpaquePointer?, _ node: fuse_ino_t, _ offset: Int, _ whence: Int32, _: UnsafeMutablePointer<fuse_file_info>?
+  _ request: OpaquePointer?, _ node: fuse_ino_t, _ offset: Int, _ whence: Int32,
+  _: UnsafeMutablePointer<fuse_file_info>?
 ) {
   unsafe leave(
     .seek(node: node, offset: UInt64(clamping: offset), whence: SeekTarget(rawValue: whence)), request)
@@ -190,7 +193,8 @@ nonisolated func onRename(
 
 @c(synthgate_fuse_on_create)
 nonisolated func onCreate(
-  _ request: OpaquePointer?, _: fuse_ino_t, _: UnsafePointer<CChar>?, _: UInt32, _: UnsafeMutablePointer<fuse_file_info>?
+  _ request: OpaquePointer?, _: fuse_ino_t, _: UnsafePointer<CChar>?, _: UInt32,
+  _: UnsafeMutablePointer<fuse_file_info>?
 ) {
   unsafe leave(.changeNames, request)
 }

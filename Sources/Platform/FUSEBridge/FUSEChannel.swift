@@ -1,5 +1,5 @@
 import CFUSE
-import LinuxIO
+public import LinuxIO
 public import SharedMemory
 
 /// One thread's end of a mounted filesystem: a descriptor of its own, from which it takes requests and through which it
@@ -26,6 +26,21 @@ public import SharedMemory
   public var droppedReplyCount: UInt64 {
     // SAFETY: the context lives as long as the session.
     unsafe session.context.pointee.droppedReplyCount
+  }
+
+  /// A channel over a descriptor that carries one message of the FUSE protocol per read and write, but belongs to no mount
+  /// of ours: a socket, or /dev/fuse with a mount that somebody else made. Waits for FUSE_INIT and answers it.
+  ///
+  /// - Parameter descriptor: made non-blocking, and closed when the channel ends.
+  /// - Throws: `.handshake` when no FUSE_INIT comes within ten seconds.
+  public convenience init(
+    serving descriptor: consuming OwnedDescriptor, slotCount: Int, transferByteCount: Int
+  ) throws(FUSEError) {
+    do throws(Errno) { try descriptor.setNonBlocking() } catch { throw .device(error) }
+    let (request, byteCount) = try InitLayout.receive(from: descriptor.number)
+    let session = try FUSESession(descriptor, transferByteCount: transferByteCount)
+    session.handshake(request.slice.slice(at: 0, count: byteCount), answers: true)
+    self.init(session: session, slotCount: slotCount, transferByteCount: transferByteCount)
   }
 
   init(session: FUSESession, slotCount: Int, transferByteCount: Int) {

@@ -72,7 +72,7 @@ import SharedMemory
       unsafe helper = nil
     }
     do throws(FUSEError) {
-      (initRequest, initByteCount) = try Self.receiveInit(descriptor.number)
+      (initRequest, initByteCount) = try InitLayout.receive(from: descriptor.number)
       session = try FUSESession(descriptor, transferByteCount: transferByteCount)
       session.handshake(initRequest.slice.slice(at: 0, count: initByteCount), answers: true)
     } catch {
@@ -156,24 +156,5 @@ import SharedMemory
       throw .mount(path: path, .EPERM)
     }
     return unsafe session
-  }
-
-  /// The kernel's first request, which it sends by itself after mount(2), and its length.
-  private static func receiveInit(_ descriptor: Int32) throws(FUSEError) -> (MemoryRegion, Int) {
-    let region: MemoryRegion
-    do throws(Errno) {
-      // The kernel wants room for 8 KiB at least (FUSE_MIN_READ_BUFFER).
-      region = try MemoryRegion(anonymous: 1 << 16)
-    } catch {
-      throw .handshake(error)
-    }
-    let ready = synthgate_fuse_poll(descriptor, 10_000)
-    guard ready > 0 else { throw .handshake(ready == 0 ? .ETIMEDOUT : Errno(rawValue: -ready)) }
-    // SAFETY: the kernel writes at most the length of the region, which is referenced.
-    let count = unsafe synthgate_fuse_read(descriptor, region.slice.pointer, region.byteCount)
-    guard count >= InitLayout.requestHeaderByteCount + 16 else {
-      throw .handshake(count < 0 ? Errno(rawValue: Int32(-count)) : .EPROTO)
-    }
-    return (region, count)
   }
 }

@@ -1,4 +1,5 @@
 import CFUSE
+import LinuxIO
 import SharedMemory
 
 /// The few fields of FUSE_INIT (fuse_init_in, fuse_init_out in linux/fuse.h, protocol 7.36 and later) that libfuse 3.14
@@ -31,5 +32,24 @@ enum InitLayout {
     let before = flags & extended == 0 ? 0 : flags2
     unsafe reply.storeBytes(of: flags | extended, toByteOffset: 12, as: UInt32.self)
     unsafe reply.storeBytes(of: before | directIOAllowsMapping, toByteOffset: 32, as: UInt32.self)
+  }
+
+  /// The kernel's first request, which it sends by itself after mount(2), and its length.
+  static func receive(from descriptor: Int32) throws(FUSEError) -> (MemoryRegion, Int) {
+    let region: MemoryRegion
+    do throws(Errno) {
+      // The kernel wants room for 8 KiB at least (FUSE_MIN_READ_BUFFER).
+      region = try MemoryRegion(anonymous: 1 << 16)
+    } catch {
+      throw .handshake(error)
+    }
+    let ready = synthgate_fuse_poll(descriptor, 10_000)
+    guard ready > 0 else { throw .handshake(ready == 0 ? .ETIMEDOUT : Errno(rawValue: -ready)) }
+    // SAFETY: the kernel writes at most the length of the region, which is referenced.
+    let count = unsafe synthgate_fuse_read(descriptor, region.slice.pointer, region.byteCount)
+    guard count >= requestHeaderByteCount + 16 else {
+      throw .handshake(count < 0 ? Errno(rawValue: Int32(-count)) : .EPROTO)
+    }
+    return (region, count)
   }
 }

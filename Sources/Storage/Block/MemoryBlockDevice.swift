@@ -20,6 +20,14 @@ public final class MemoryBlockDevice: BlockDevice {
     public init() {}
   }
 
+  /// What the queues have been asked for.
+  public struct Counts: Sendable, Equatable {
+    /// Flushes.
+    public var flushes = 0
+    /// Writes that had to be durable at once.
+    public var forceUnitAccess = 0
+  }
+
   private let region: MemoryRegion
   private let state: Monitor<State>
 
@@ -27,6 +35,7 @@ public final class MemoryBlockDevice: BlockDevice {
     var info: BlockDeviceInfo
     var faults = Faults()
     var memory: [MemoryRegion] = []
+    var counts = Counts()
   }
 
   /// A disk of zeros.
@@ -52,6 +61,15 @@ public final class MemoryBlockDevice: BlockDevice {
   /// Sets the faults of queues that are made from now on.
   public func setFaults(_ faults: Faults) {
     state.withLock { $0.faults = faults }
+  }
+
+  /// What the queues have been asked for so far.
+  public var counts: Counts { state.withLock { $0.counts } }
+
+  /// Notes what makes data durable; these are rare enough for a lock.
+  func count(_ request: BlockRequest) {
+    if request.operation == .flush { state.withLock { $0.counts.flushes += 1 } }
+    if request.flags.contains(.forceUnitAccess) { state.withLock { $0.counts.forceUnitAccess += 1 } }
   }
 
   /// Changes what the disk says of itself. It may shrink, or grow back to at most the size it was made with.
@@ -187,6 +205,7 @@ final class MemoryBlockQueue: BlockQueue {
   }
 
   private func perform(_ request: BlockRequest) -> BlockCompletion {
+    if request.operation == .flush || !request.flags.isEmpty { device.count(request) }
     let alignment = UInt64(info.requestAlignment)
     if request.operation == .flush { return BlockCompletion(tag: request.tag) }
     guard request.offset <= info.byteCount, request.byteCount <= info.byteCount - request.offset else {

@@ -4,119 +4,120 @@ import DiskFS
 import LinuxIO
 import Testing
 
-@Suite(.serialized)
-struct DiskFSStressTests {
-  /// Threads that each own a stripe of the disk do random I/O and compare with a model in memory.
-  @Test(arguments: [0, 1, 2])
-  func agreesWithAModel(variant: Int) throws {
-    var faults = MemoryBlockDevice.Faults()
-    var options = DiskFSOptions()
-    if variant == 1 { faults.orderSeed = 99 }
-    if variant == 2 {
-      faults.delayNanoseconds = 100_000
-      options.queueDepth = 2
-      options.workerCount = 1
-    }
-    let threads = 4
-    let stripe = 1 << 20
-    let disk = try MountedDisk(byteCount: threads * stripe, options: options, faults: faults)
-    let problems = Monitor<[String]>([])
-    var workers: [WorkerThread] = []
-    for thread in 0..<threads {
-      let path = disk.path("whole")
-      workers.append(
-        try WorkerThread(name: "model") {
-          do {
-            try exercise(path, base: thread * stripe, count: stripe, seed: UInt64(thread + 10 * variant))
-          } catch {
-            problems.withLock { $0.append("thread \(thread): \(error)") }
-          }
-        })
-    }
-    for worker in workers { worker.join() }
-    #expect(problems.withLock { $0 } == [])
-    let counters = disk.filesystem.counters
-    #expect(counters.errors == 0)
-    #expect(counters.reads > 100 && counters.writes > 100 && counters.flushes > 10)
-  }
-
-  @Test func nothingIsLeftAfterTheEnd() throws {
-    let before = openFUSEDescriptors()
-    let descriptors = names(in: "/proc/self/fd").count
-    for round in 0..<10 {
-      let disk = try MountedDisk()
-      let held = round % 2 == 1 ? try disk.open("whole", O_RDONLY) : nil
-      #expect(openFUSEDescriptors() == before + 3)
-      #expect(disk.filesystem.isServing)
-      disk.filesystem.stop()
-      #expect(!disk.filesystem.isServing)
-      #expect(openFUSEDescriptors() == before)
-      #expect(try !mountTable().contains { $0.target == disk.directory })
-      if let held {
-        // The disk is gone for those who still have it open.
-        #expect(throws: (any Error).self) { try held.read(10, at: 0) }
-      }
-    }
-    #expect(names(in: "/proc/self/fd").count <= descriptors)
-  }
-
-  @Test func somebodyElseUnmounts() throws {
-    let disk = try MountedDisk()
-    try unmountFilesystem(disk.directory)
-    #expect(disk.filesystem.waitForEnd(milliseconds: 5000))
-    #expect(!disk.filesystem.isServing)
-    // A foreign mount in the same place stays.
-    try mountFilesystem(source: "none", target: disk.directory, type: "tmpfs")
-    disk.filesystem.stop()
-    #expect(try mountTable().contains { $0.target == disk.directory })
-    try unmountFilesystem(disk.directory)
-  }
-
-  @Test func stopsWithRequestsInFlight() throws {
-    var faults = MemoryBlockDevice.Faults()
-    faults.delayNanoseconds = 300_000_000
-    let disk = try MountedDisk(faults: faults)
-    let outcome = Monitor<Int?>(nil)
-    let path = disk.path("whole")
-    let reader = try WorkerThread(name: "reader") {
-      let count = (try? File(path, O_RDONLY).read(4096, at: 0).count) ?? -1
-      outcome.withLock { $0 = count }
-    }
-    while disk.filesystem.workerCounters.isEmpty { sched_yield() }
-    usleep(100_000)
-    disk.filesystem.stop()
-    reader.join()
-    // Either answer is right; none would be wrong.
-    #expect(outcome.withLock { $0 } != nil)
-  }
-
-  @Test func idleWorkersSleep() throws {
-    let disk = try MountedDisk()
-    #expect(try disk.open("whole", O_RDONLY).read(4096, at: 0).count == 4096)
-    usleep(50_000)
-    let before = disk.filesystem.counters
-    usleep(300_000)
-    #expect(disk.filesystem.counters == before)
-  }
-
-  @Test func wrongMountPointsAreRefused() throws {
-    let device = try MemoryBlockDevice(byteCount: 1 << 20)
-    let filesystem = try DiskFS(device: device, mountPoint: "/tmp/synthgate-no-such-directory")
-    #expect(throws: DiskFSError.self) { try filesystem.start() }
-    #expect(throws: DiskFSError.alreadyStarted) { try filesystem.start() }
-    filesystem.stop()
-  }
-
-  @Test func durableWrites() throws {
-    for supports in [true, false] {
+extension RealMounts {
+  @Suite(.serialized)
+  struct DiskFSStressTests {
+    /// Threads that each own a stripe of the disk do random I/O and compare with a model in memory.
+    @Test(arguments: [0, 1, 2])
+    func agreesWithAModel(variant: Int) throws {
       var faults = MemoryBlockDevice.Faults()
-      faults.failingOperations = [.flush: .medium]
-      let disk = try MountedDisk(faults: faults) { $0.supportsForceUnitAccess = supports }
-      let file = try disk.open("whole", O_RDWR | O_DSYNC)
-      // Without FUA the write is flushed, which fails here.
-      if supports { _ = try? file.write([1], at: 0) } else {
-        #expect(throws: Errno.EIO) { try file.write([1], at: 0) }
+      var options = DiskFSOptions()
+      if variant == 1 { faults.orderSeed = 99 }
+      if variant == 2 {
+        faults.delayNanoseconds = 100_000
+        options.queueDepth = 2
+        options.workerCount = 1
       }
+      let threads = 4
+      let stripe = 1 << 20
+      let disk = try MountedDisk(byteCount: threads * stripe, options: options, faults: faults)
+      let problems = Monitor<[String]>([])
+      var workers: [WorkerThread] = []
+      for thread in 0..<threads {
+        let path = disk.path("whole")
+        workers.append(
+          try WorkerThread(name: "model") {
+            do {
+              try exercise(path, base: thread * stripe, count: stripe, seed: UInt64(thread + 10 * variant))
+            } catch {
+              problems.withLock { $0.append("thread \(thread): \(error)") }
+            }
+          })
+      }
+      for worker in workers { worker.join() }
+      #expect(problems.withLock { $0 } == [])
+      let counters = disk.counters { $0.flushes > 10 }
+      #expect(counters.errors == 0)
+      #expect(counters.reads > 100 && counters.writes > 100 && counters.flushes > 10)
+    }
+
+    @Test func nothingIsLeftAfterTheEnd() throws {
+      let before = openFUSEDescriptors()
+      for round in 0..<10 {
+        let disk = try MountedDisk()
+        let held = round % 2 == 1 ? try disk.open("whole", O_RDONLY) : nil
+        #expect(openFUSEDescriptors() == before + 3)
+        #expect(disk.filesystem.isServing)
+        disk.filesystem.stop()
+        #expect(!disk.filesystem.isServing)
+        #expect(openFUSEDescriptors() == before)
+        #expect(try !mountTable().contains { $0.target == disk.directory })
+        if let held {
+          // The disk is gone for those who still have it open.
+          #expect(throws: (any Error).self) { try held.read(10, at: 0) }
+        }
+      }
+    }
+
+    @Test func somebodyElseUnmounts() throws {
+      let disk = try MountedDisk()
+      try unmountFilesystem(disk.directory)
+      #expect(disk.filesystem.waitForEnd(milliseconds: 5000))
+      #expect(!disk.filesystem.isServing)
+      // A foreign mount in the same place stays.
+      try mountFilesystem(source: "none", target: disk.directory, type: "tmpfs")
+      disk.filesystem.stop()
+      #expect(try mountTable().contains { $0.target == disk.directory })
+      try unmountFilesystem(disk.directory)
+    }
+
+    @Test func stopsWithRequestsInFlight() throws {
+      var faults = MemoryBlockDevice.Faults()
+      faults.delayNanoseconds = 300_000_000
+      let disk = try MountedDisk(faults: faults)
+      let outcome = Monitor<Int?>(nil)
+      let path = disk.path("whole")
+      let reader = try WorkerThread(name: "reader") {
+        let count = (try? File(path, O_RDONLY).read(4096, at: 0).count) ?? -1
+        outcome.withLock { $0 = count }
+      }
+      while disk.filesystem.workerCounters.isEmpty { sched_yield() }
+      usleep(100_000)
+      disk.filesystem.stop()
+      reader.join()
+      // Either answer is right; none would be wrong.
+      #expect(outcome.withLock { $0 } != nil)
+    }
+
+    @Test func idleWorkersSleep() throws {
+      let disk = try MountedDisk()
+      #expect(try disk.open("whole", O_RDONLY).read(4096, at: 0).count == 4096)
+      usleep(50_000)
+      let before = disk.filesystem.counters
+      usleep(300_000)
+      #expect(disk.filesystem.counters == before)
+    }
+
+    @Test func wrongMountPointsAreRefused() throws {
+      let device = try MemoryBlockDevice(byteCount: 1 << 20)
+      let filesystem = try DiskFS(device: device, mountPoint: "/tmp/synthgate-no-such-directory")
+      #expect(throws: DiskFSError.self) { try filesystem.start() }
+      #expect(throws: DiskFSError.alreadyStarted) { try filesystem.start() }
+      filesystem.stop()
+    }
+
+    /// O_DSYNC: the kernel sends no FUSE_FSYNC for direct writes, so that the flag of the open file must be honoured.
+    @Test(arguments: [true, false])
+    func durableWrites(supportsForceUnitAccess: Bool) throws {
+      let disk = try MountedDisk { $0.supportsForceUnitAccess = supportsForceUnitAccess }
+      let file = try disk.open("whole", O_RDWR | O_DSYNC)
+      #expect(try file.write([1], at: 0) == 1)
+      #expect(disk.device.counts.forceUnitAccess == (supportsForceUnitAccess ? 1 : 0))
+      #expect(disk.device.counts.flushes == (supportsForceUnitAccess ? 0 : 1))
+      let plain = try disk.open("whole", O_RDWR)
+      #expect(try plain.write([1], at: 0) == 1)
+      try plain.sync()
+      #expect(disk.device.counts.flushes == (supportsForceUnitAccess ? 1 : 2))
     }
   }
 }

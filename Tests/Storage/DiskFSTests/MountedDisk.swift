@@ -29,6 +29,13 @@ final class MountedDisk {
     rmdir(directory)
   }
 
+  /// The counters once they satisfy `condition`, or after two seconds: a worker publishes them before it sleeps, which is
+  /// after it has answered.
+  func counters(when condition: (DiskFSCounters) -> Bool) -> DiskFSCounters {
+    for _ in 0..<2000 where !condition(filesystem.counters) { usleep(1000) }
+    return filesystem.counters
+  }
+
   func path(_ name: String) -> String { "\(directory)/\(name)" }
 
   func open(_ name: String, _ flags: Int32) throws -> File {
