@@ -32,6 +32,8 @@ struct DiskFSWorker: ~Copyable {
   var tables: ScatterTables
   var submittedSinceFlush = 0
   var isConnected = true
+  /// Whether the next worker was woken since the last slot was taken.
+  var hasPassedOn = false
   var counters = DiskFSCounters()
   var governor: SpinGovernor
 
@@ -180,6 +182,14 @@ struct DiskFSWorker: ~Copyable {
   }
 
   private mutating func sleep() {
+    if !free.isEmpty {
+      hasPassedOn = false
+    } else if !hasPassedOn {
+      // The kernel may have spent the wake-ups of a whole burst on this worker (EPOLLEXCLUSIVE), and there may be more
+      // than it has slots for.
+      hasPassedOn = true
+      control.kicks[(index + 1) % control.kicks.count].signal()
+    }
     let set = isConnected && !free.isEmpty ? everything : completions
     let count = set.wait(milliseconds: -1)
     for event in 0..<count {

@@ -89,6 +89,29 @@ extension RealMounts {
       #expect(outcome.withLock { $0 } != nil)
     }
 
+    /// More requests than one worker has slots for reach the other one.
+    @Test func burstsAreShared() throws {
+      var faults = MemoryBlockDevice.Faults()
+      faults.delayNanoseconds = 100_000_000
+      var options = DiskFSOptions()
+      options.queueDepth = 2
+      let disk = try MountedDisk(options: options, faults: faults)
+      let path = disk.path("whole")
+      let bytesRead = Monitor(0)
+      var readers: [WorkerThread] = []
+      for index in 0..<8 {
+        readers.append(
+          try WorkerThread(name: "burst") {
+            let count = (try? File(path, O_RDONLY).read(4096, at: index * 4096).count) ?? 0
+            bytesRead.withLock { $0 += count }
+          })
+      }
+      for reader in readers { reader.join() }
+      #expect(bytesRead.withLock { $0 } == 8 * 4096)
+      #expect(disk.counters { $0.reads == 8 }.reads == 8)
+      #expect(disk.filesystem.workerCounters.allSatisfy { $0.reads > 0 && $0.inFlightHighWater <= 2 })
+    }
+
     @Test func idleWorkersSleep() throws {
       let disk = try MountedDisk()
       #expect(try disk.open("whole", O_RDONLY).read(4096, at: 0).count == 4096)
