@@ -7,6 +7,10 @@
 #define _GNU_SOURCE
 #endif
 
+// sys/types.h brings sys/select.h along, whose fd_set has other field names under _GNU_SOURCE than in Swift's Glibc. A
+// program that sees both is refused by the compiler, now and then. Nothing here uses select(2): its header is left out.
+#define _SYS_SELECT_H 1
+
 #define FUSE_USE_VERSION 314
 #include <fuse3/fuse_lowlevel.h>
 #include <stddef.h>

@@ -6,6 +6,10 @@
 #define _GNU_SOURCE
 #endif
 
+// sys/types.h brings sys/select.h along, whose fd_set has other field names under _GNU_SOURCE than in Swift's Glibc. A
+// program that sees both is refused by the compiler, now and then. Nothing here uses select(2): its header is left out.
+#define _SYS_SELECT_H 1
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
