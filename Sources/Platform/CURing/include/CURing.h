@@ -6,6 +6,9 @@
 #define _GNU_SOURCE
 #endif
 
+// As in CLinux: fd_set would differ from the one in Swift's Glibc.
+#define _SYS_SELECT_H 1
+
 #include <stdint.h>
 #include <sys/types.h>
 #include <sys/uio.h>
