@@ -119,6 +119,12 @@ let package = Package(
     tests("SCSI", "Storage", ["WireBytes"]),
     tests("StorvscProtocol", "Storage", ["SCSI", "WireBytes"]),
     tests("VMBusProtocol", "VMBus", ["WireBytes"]),
+    tests(
+      "Storvsp", "Storage",
+      [
+        "VMBusChannel", "VMBusRing", "VMBusProtocol", "StorvscProtocol", "SCSI", "Block", "SharedMemory", "LinuxIO",
+        "WireBytes",
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )
