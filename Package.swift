@@ -121,6 +121,12 @@ let package = Package(
     tests("VMBusProtocol", "VMBus", ["WireBytes"]),
     tests("FUSEBridge", "Platform", ["SharedMemory", "LinuxIO"]),
     tests("DiskFS", "Storage", ["Block", "FUSEBridge", "SharedMemory", "LinuxIO", "CLinux"]),
+    tests(
+      "Storvsp", "Storage",
+      [
+        "VMBusChannel", "VMBusRing", "VMBusProtocol", "StorvscProtocol", "SCSI", "Block", "SharedMemory", "LinuxIO",
+        "WireBytes",
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )
