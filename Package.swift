@@ -127,6 +127,29 @@ let package = Package(
         "VMBusChannel", "VMBusRing", "VMBusProtocol", "StorvscProtocol", "SCSI", "Block", "SharedMemory", "LinuxIO",
         "WireBytes",
       ]),
+    tests("VMBusRing", "VMBus", ["Support", "BusPeer", "VMBusProtocol", "SharedMemory", "LinuxIO", "WireBytes"]),
+    tests("VMBusChannel", "VMBus", ["Support", "VMBusRing", "VMBusProtocol", "SharedMemory", "LinuxIO", "WireBytes"]),
+    tests(
+      "VMBusServer", "VMBus",
+      ["Support", "VMBusChannel", "VMBusProtocol", "SharedMemory", "LinuxIO", "WireBytes"]),
+    tests(
+      "VMBusClient", "VMBus",
+      [
+        "Support", "BusPeer", "VMBusServer", "VMBusChannel", "VMBusRing", "VMBusProtocol", "SharedMemory", "LinuxIO",
+        "WireBytes",
+      ]),
+    .target(
+      name: "Support",
+      dependencies: [
+        "VMBusClient", "VMBusServer", "VMBusChannel", "VMBusRing", "VMBusProtocol", "SharedMemory", "LinuxIO",
+        "WireBytes",
+      ], path: "Tests/Support", swiftSettings: strict),
+    .executableTarget(
+      name: "BusPeer",
+      dependencies: [
+        "Support", "VMBusClient", "VMBusServer", "VMBusChannel", "VMBusRing", "VMBusProtocol", "SharedMemory", "LinuxIO",
+        "WireBytes",
+      ], path: "Tests/BusPeer", swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,7 +1,9 @@
 #include "CLinux.h"
 
+#include <linux/magic.h>
 #include <stdbool.h>
 #include <sys/prctl.h>
+#include <sys/vfs.h>
 
 #define MAXIMUM_DESCRIPTORS 8
 
@@ -125,6 +127,18 @@ int synthgate_listen(const char *path, unsigned int mode) {
 }
 
 int synthgate_accept(int socket) { return (int)result(accept4(socket, NULL, NULL, SOCK_CLOEXEC)); }
+
+ssize_t synthgate_drain_eventfd(int fd) {
+  uint64_t count;
+  struct iovec part = {.iov_base = &count, .iov_len = sizeof count};
+  return result(preadv2(fd, &part, 1, -1, RWF_NOWAIT));
+}
+
+int synthgate_has_ordinary_pages(int fd) {
+  struct statfs info;
+  if (fstatfs(fd, &info) < 0) return -errno;
+  return info.f_type == TMPFS_MAGIC;
+}
 
 int synthgate_errno(void) { return errno; }
 

@@ -17,11 +17,15 @@ import CLinux
 
   /// Watches `descriptor` for readability (level-triggered); `wait` answers `token` for it.
   ///
-  /// - Parameter exclusive: of several sets that watch the same file, wake only as many as needed (EPOLLEXCLUSIVE).
-  public func add(_ descriptor: Int32, token: UInt64, exclusive: Bool = false) throws(Errno) {
+  /// - Parameters:
+  ///   - exclusive: of several sets that watch the same file, wake only as many as needed (EPOLLEXCLUSIVE).
+  ///   - edgeTriggered: report once for each signal (EPOLLET): an eventfd need not be drained then.
+  public func add(
+    _ descriptor: Int32, token: UInt64, exclusive: Bool = false, edgeTriggered: Bool = false
+  ) throws(Errno) {
     // SAFETY: the kernel copies the event during the call.
     var event = unsafe epoll_event()
-    unsafe event.events = EPOLLIN.rawValue | (exclusive ? EPOLLEXCLUSIVE.rawValue : 0)
+    unsafe event.events = EPOLLIN.rawValue | (exclusive ? EPOLLEXCLUSIVE.rawValue : 0) | (edgeTriggered ? EPOLLET.rawValue : 0)
     unsafe event.data.u64 = token
     _ = try unsafe checkErrno(epoll_ctl(owned.number, EPOLL_CTL_ADD, descriptor, &event))
   }

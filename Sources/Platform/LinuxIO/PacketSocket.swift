@@ -101,6 +101,14 @@ public struct PacketSocket: ~Copyable, Sendable {
 
 }
 
+/// Removes a file, for example a socket that nobody listens to any more (unlink(2)).
+///
+/// - Throws: ENOENT where there is none.
+public func removeFile(_ path: String) throws(Errno) {
+  // SAFETY: a null-terminated text during the call.
+  _ = try unsafe checkErrno(unlink(path))
+}
+
 /// One received packet with its descriptors, each of which is closed unless it is taken.
 public final class Packet {
   /// The bytes of the packet.

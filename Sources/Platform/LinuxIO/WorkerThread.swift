@@ -48,6 +48,15 @@ public final class WorkerThread: Sendable {
   }
 }
 
+/// Makes the calling thread sleep for `nanoseconds`, or less when a signal interrupts it.
+public func sleepThread(nanoseconds: Int) {
+  var duration = timespec()
+  duration.tv_sec = nanoseconds / 1_000_000_000
+  duration.tv_nsec = nanoseconds % 1_000_000_000
+  // SAFETY: the kernel reads a local value.
+  unsafe nanosleep(&duration, nil)
+}
+
 /// Now, in nanoseconds of the monotonic clock.
 @inline(never)
 public func monotonicNanoseconds() -> UInt64 {

@@ -26,13 +26,15 @@ public final class MemoryFile: Sendable {
 
   /// A file that a peer handed over.
   ///
-  /// - Throws: EINVAL unless it is a memfd that can't shrink and is a multiple of the page size long; a file that could
+  /// - Throws: EINVAL unless it is a memfd of ordinary pages that can't shrink and is a multiple of the page size long; a file that could
   ///   shrink would let the peer kill this process with SIGBUS.
   public init(adopting owned: consuming OwnedDescriptor) throws(Errno) {
     let number = owned.number
     self.owned = owned
     let seals = try check(synthgate_fcntl(number, F_GET_SEALS, 0))
     guard seals & F_SEAL_SHRINK != 0 else { throw .EINVAL }
+    // Huge pages are not reserved: a hole that can't be filled would kill this process with SIGBUS, too.
+    guard try check(synthgate_has_ordinary_pages(number)) == 1 else { throw .EINVAL }
     let end = lseek(number, 0, SEEK_END)
     guard end > 0, end % pageByteCount == 0 else { throw .EINVAL }
     byteCount = end

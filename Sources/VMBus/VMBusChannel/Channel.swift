@@ -118,6 +118,16 @@ public final class Channel {
     }
   }
 
+  /// Writes a packet that is complete but for its trailer; false when the ring has no room now.
+  ///
+  /// - Parameter packet: descriptor, extra words and payload, padded to a multiple of 8; at most
+  ///   `maximumOutgoingByteCount` minus the trailer.
+  /// - Throws: `.ring`, `.lost`.
+  public func send(packet: RawSpan) throws(ChannelError) -> Bool {
+    if isLost { throw .lost }
+    do throws(RingError) { return try outgoing.write(packet) } catch { throw .ring(error) }
+  }
+
   /// Writes a packet of `descriptor` (without extra words) and `payload`; false when the ring has no room now.
   private func send(_ descriptor: PacketDescriptor, payload: RawSpan) throws(ChannelError) -> Bool {
     let total = descriptor.length

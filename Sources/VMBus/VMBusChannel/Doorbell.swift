@@ -44,9 +44,9 @@ public final class MonitorDoorbell: Doorbell {
 ///
 /// The peer's end must be used by nobody but the thread that rings, as long as the channel is open.
 public final class InlineDoorbell: Doorbell {
-  private unowned let endpoint: any HostEndpoint
+  private let endpoint: any HostEndpoint
 
-  /// A doorbell that runs `endpoint`, which must outlive the channel's use.
+  /// A doorbell that runs `endpoint`.
   public init(_ endpoint: any HostEndpoint) {
     self.endpoint = endpoint
   }
@@ -94,9 +94,9 @@ public final class EventListener: DoorbellListener {
 
 /// The counterpart of `InlineDoorbell`: the peer's own readiness is what this end waits for.
 public final class InlineListener: DoorbellListener {
-  private unowned let endpoint: any HostEndpoint
+  private let endpoint: any HostEndpoint
 
-  /// A listener that runs `endpoint`, which must outlive the channel's use.
+  /// A listener that runs `endpoint`.
   public init(_ endpoint: any HostEndpoint) {
     self.endpoint = endpoint
   }

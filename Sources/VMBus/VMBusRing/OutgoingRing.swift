@@ -13,6 +13,7 @@ public struct OutgoingRing: ~Copyable {
   private var writeIndex: Int
   private var publishedIndex: Int
   private var knownReadIndex: Int
+  private var isSpaceRequested = false
 
   /// The writing end over `memory`: the control page and the data area.
   ///
@@ -49,6 +50,7 @@ public struct OutgoingRing: ~Copyable {
     precondition(packet.byteCount % 8 == 0 && packet.byteCount >= RingLayout.descriptorByteCount)
     let total = packet.byteCount + RingLayout.trailerByteCount
     guard try reserve(total) else { return false }
+    if isSpaceRequested { cancelSpaceRequest() }
     let end = put(packet, at: writeIndex)
     // Both indices are multiples of 8, so that neither the descriptor's first word nor the trailer ever wraps.
     data.storeLE64(UInt64(writeIndex) << 32, at: end)
@@ -74,6 +76,7 @@ public struct OutgoingRing: ~Copyable {
   /// - Throws: `corruptIndex`.
   public mutating func requestSpace(forPacketOf byteCount: Int) throws(RingError) -> Bool {
     let total = byteCount + RingLayout.trailerByteCount
+    isSpaceRequested = true
     control.word32(at: RingLayout.pendingSendSize).storeReleasing(UInt32(total))
     fullMemoryFence()
     guard try reserve(total) else { return false }
@@ -81,8 +84,9 @@ public struct OutgoingRing: ~Copyable {
     return true
   }
 
-  /// Takes a `requestSpace` back.
+  /// Takes a `requestSpace` back; the next packet that has room does so by itself.
   public mutating func cancelSpaceRequest() {
+    isSpaceRequested = false
     control.word32(at: RingLayout.pendingSendSize).storeReleasing(0)
   }
 

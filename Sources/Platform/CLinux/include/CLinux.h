@@ -66,6 +66,12 @@ int synthgate_listen(const char *path, unsigned int mode);
 /// The next connection of a listening socket, close-on-exec.
 int synthgate_accept(int socket);
 
+/// Reads the counter of an eventfd without waiting, also where a peer that holds it has made it blocking; 8 or -errno.
+ssize_t synthgate_drain_eventfd(int fd);
+
+/// Whether `fd` is a memfd of ordinary pages (1), or one that may run out of huge pages under a mapping (0); -errno.
+int synthgate_has_ordinary_pages(int fd);
+
 /// The errno of the calling thread, which Swift can't see: it is a macro.
 int synthgate_errno(void);
 

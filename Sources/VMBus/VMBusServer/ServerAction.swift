@@ -1,0 +1,84 @@
+public import VMBusProtocol
+
+/// Names a device of the server, for its whole life.
+public struct DeviceKey: Hashable, Sendable {
+  let number: UInt64
+}
+
+/// Names one opening of a channel, over all connections of a guest; relids are used again, these are not.
+public struct ChannelKey: Hashable, Sendable {
+  let number: UInt64
+}
+
+/// What `ServerConnection` wants done, in this order.
+public enum ServerAction: Sendable, Equatable {
+  /// Send these bytes of a control message to the guest.
+  case send([UInt8])
+  /// Throw away control messages that wait to be sent.
+  case discardQueue
+  /// Make the host's end of a channel, and report with `openFinished`.
+  case open(ChannelOpening)
+  /// Close the host's end, let go of its rings, and report with `closeFinished`.
+  case close(ChannelKey)
+  /// The guest has connected.
+  case connected(ProtocolVersion, MonitorPageAddresses)
+  /// Everything of the guest's connection is released.
+  case disconnected
+  /// A message was dropped, for this reason.
+  case dropped(String)
+}
+
+/// A channel that a guest opens, checked as far as it can be without looking into memory.
+public struct ChannelOpening: Sendable, Equatable {
+  /// Names the opening.
+  public let key: ChannelKey
+  /// The device.
+  public let device: DeviceKey
+  /// Number of the channel in this connection.
+  public let relid: UInt32
+  /// 0 for the primary channel, else the sub-channel's index.
+  public let subChannelIndex: Int
+  /// The pages of the rings.
+  public let rings: RingPairPages
+  /// Whether the guest wants signals at all.
+  public let wantsInterrupts: Bool
+  /// The monitor id by which the guest rings, if it has one.
+  public let monitorID: UInt8?
+}
+
+/// What a server knows of a device to offer it.
+public struct DeviceDescription: Sendable, Equatable {
+  /// Class of the device.
+  public var interfaceClass: GUID
+  /// Instance of the device.
+  public var instance: GUID
+  /// Flags of its offers.
+  public var flags: OfferFlags
+  /// The device's own part of its offers.
+  public var userDefined: [UInt8]
+
+  /// A device.
+  public init(interfaceClass: GUID, instance: GUID, flags: OfferFlags = [], userDefined: [UInt8] = []) {
+    self.interfaceClass = interfaceClass
+    self.instance = instance
+    self.flags = flags
+    self.userDefined = userDefined
+  }
+}
+
+/// What one guest may use of its host, and what the host offers.
+public struct ServerLimits: Sendable {
+  /// The most GPADLs at a time.
+  public var gpadlCount = 1024
+  /// The most pages of all GPADLs together: 1280 MiB, what Hyper-V is said to allow.
+  public var gpadlPageCount = 327_680
+  /// The most sub-channels of a device.
+  public var subChannelCount = 64
+  /// The versions that are accepted.
+  public var versions: [ProtocolVersion] = ProtocolVersion.offered
+  /// Whether offers get monitor ids, as far as there are any and the guest gave the pages.
+  public var allocatesMonitors = false
+
+  /// The default limits.
+  public init() {}
+}
