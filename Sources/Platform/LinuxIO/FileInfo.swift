@@ -119,12 +119,6 @@ public func linkTarget(_ path: String) throws(Errno) -> String {
   return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }
 
-/// Removes a file or a socket file (unlink(2)).
-public func removeFile(_ path: String) throws(Errno) {
-  // SAFETY: a null-terminated text during the call.
-  _ = try unsafe checkErrno(unlink(path))
-}
-
 /// `count` bytes from `offset` on.
 ///
 /// - Throws: the errno of pread(2), EIO when the file ends before.
