@@ -34,7 +34,7 @@ enum DiskSelector: Equatable {
     let fitting = disks.filter { named in
       switch self {
       case .index(let index): named.name == "disk\(index)"
-      case .lun(let target, let lun): named.disk.target == target && named.disk.lun == lun
+      case .lun(let target, let lun): Int(named.disk.target) == target && Int(named.disk.lun) == lun
       case .serial(let serial): named.disk.info.serial == serial
       }
     }

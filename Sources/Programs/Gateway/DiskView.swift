@@ -135,7 +135,7 @@ extension DiskReport {
     let info = named.disk.info
     self.init(
       name: name, path: path, size: info.byteCount, sectorSize: info.sectorByteCount, readOnly: info.isReadOnly,
-      serial: info.serial, model: named.disk.model, controller: "\(named.disk.controllerInstance)",
-      target: named.disk.target, lun: named.disk.lun, partitions: partitions, mount: mount)
+      serial: info.serial, model: "\(named.disk.vendor) \(named.disk.product)",
+      controller: "\(named.disk.controller.instance)", target: Int(named.disk.target), lun: Int(named.disk.lun), partitions: partitions, mount: mount)
   }
 }

@@ -94,13 +94,13 @@ public final class MountProcess: Sendable {
     let named = try findDisk(on: bus)
     let disk = named.disk
     let isReadOnly = try claim(disk)
-    defer { disk.release() }
+    defer { if disk.isClaimed { try? disk.release() } }
     report(.progress("showing the disk"))
     let view = try DiskView(
       disk: disk, name: name, directory: viewDirectory, isReadOnly: isReadOnly, workerCount: workerCount, what: what,
       log: log)
     defer { view.close(removing: viewDirectory != request.directory) }
-    disk.onInfoChange = { view.deviceChanged() }
+    bus.onDiskChange { view.deviceChanged() }
     try throwIfToldToEnd()
     var record = makeRecord(bus: bus, named: named, view: view)
     try record.save(in: runtime)
@@ -145,7 +145,7 @@ public final class MountProcess: Sendable {
   private func findDisk(on bus: GatewayBus) throws(GatewayError) -> NamedDisk {
     var options = StorvscOptions()
     options.subChannelCount = workerCount
-    options.outageSeconds = request.reconnectSeconds
+    options.outageMilliseconds = request.reconnectSeconds * 1000
     let disks = nameDisks(try bus.openControllers(options: options, what: what))
     if request.bus == .embedded {
       guard let disk = disks.first else { throw GatewayError(.failed, what: what, why: "the bus shows no disk") }
