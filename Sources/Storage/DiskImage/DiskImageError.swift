@@ -14,11 +14,13 @@ public enum DiskImageError: Error, Equatable, Sendable, CustomStringConvertible 
   case oddLength(byteCount: UInt64, sectorByteCount: Int)
   /// The permission to read it, or to write it, is missing.
   case noPermission(toWrite: Bool)
-  /// Somebody else has it open.
+  /// It stands on a filesystem or device that can't be written.
+  case readOnlyStorage
+  /// Somebody else has it open; `holder` as `name (process 123)` if it is known.
   case inUse(holder: String?)
-  /// It has a format that is not served.
+  /// It has a format that is not supported yet.
   case unsupportedFormat(String)
-  /// The sector size can't be used with it.
+  /// The sector size can't be used: `needed` is what can.
   case sectorSize(Int, needed: Int)
   /// The system refused.
   case system(what: String, Errno)
@@ -30,12 +32,14 @@ public enum DiskImageError: Error, Equatable, Sendable, CustomStringConvertible 
     case .directory: "it is a directory"
     case .notAnImage: "it is neither a file nor a block device"
     case .empty: "it is empty"
-    case .oddLength(let byteCount, let sector): "its length of \(byteCount) bytes is not a multiple of \(sector)"
+    case .oddLength(let byteCount, let sector):
+      "its length of \(byteCount) bytes is not a multiple of the sector size of \(sector) bytes"
     case .noPermission(let toWrite): "no permission to \(toWrite ? "write" : "read") it"
+    case .readOnlyStorage: "it can't be written where it stands"
     case .inUse(let holder): "it is in use\(holder.map { " by \($0)" } ?? "")"
-    case .unsupportedFormat(let format): "it is a \(format) image, which is not supported"
-    case .sectorSize(let size, let needed): "a sector size of \(size) is not possible, it has \(needed)"
-    case .system(let what, let errno): "\(what): \(errno)"
+    case .unsupportedFormat(let format): "the format \(format) is not supported yet"
+    case .sectorSize(let size, let needed): "a sector size of \(size) bytes is not possible; \(needed) is"
+    case .system(let what, let errno): "can't \(what): \(errno)"
     }
   }
 
@@ -45,12 +49,35 @@ public enum DiskImageError: Error, Equatable, Sendable, CustomStringConvertible 
     case .notFound: "check the path"
     case .directory, .notAnImage: "name an image file or a block device"
     case .empty: "make it longer first, for example with truncate -s 10G"
-    case .oddLength: "is it a disk image? truncate(1) can round its length up"
-    case .noPermission(let toWrite): toWrite ? "run as another user, or mount it read-only (-o ro)" : "run as another user"
+    case .oddLength(_, let sector):
+      sector > 512 ? "try sectors of 512 bytes" : "check that it is a whole disk image; truncate -s %512 rounds it up"
+    case .noPermission(let toWrite): toWrite ? "become another user, or open it read-only" : "become another user"
+    case .readOnlyStorage: "open it read-only"
     case .inUse: "end the other use first"
+    case .unsupportedFormat("NBD"): "attach it with nbd-client and name the block device"
     case .unsupportedFormat: "convert it with qemu-img convert -O raw"
     case .sectorSize(_, let needed): "use a sector size of \(needed)"
     case .system: ""
     }
   }
+
+  /// What a failed open(2) of an image means.
+  init(opening path: String, _ errno: Errno, toWrite: Bool) {
+    switch errno {
+    case .ENOENT, .ENOTDIR: self = .notFound
+    case .EISDIR: self = .directory
+    case .EACCES, .EPERM: self = .noPermission(toWrite: toWrite)
+    case .EROFS: self = .readOnlyStorage
+    case .EBUSY: self = .inUse(holder: imageHolder(path))
+    case .ENXIO, .ENODEV: self = .notAnImage
+    default: self = .system(what: "open it", errno)
+    }
+  }
+}
+
+/// The program that has the file locked or open, as `name (process 123)`; nil when none can be seen.
+func imageHolder(_ path: String) -> String? {
+  guard let wanted = try? canonicalPath(path) else { return nil }
+  let holder = processesWithLockedFile(wanted).first ?? processesWithOpenFile(wanted).first
+  return holder.map { "\($0.name) (process \($0.id))" }
 }

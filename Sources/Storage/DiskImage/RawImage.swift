@@ -5,170 +5,214 @@ import Synchronization
 
 /// A raw image: a file or a block device whose bytes are those of the disk.
 ///
-/// The image stays locked while it is open: exclusively, or shared when it is read-only. Its length does not change by
-/// anything that is done here.
+/// The image stays locked while it is open: exclusively, or shared when it is read-only. The lock belongs to the open file
+/// that all writes in flight use, so that the kernel frees it when the process dies, but not before its I/O has ended.
+/// Nothing that is done here changes the length of the file.
 public final class RawImage: BlockDevice {
-  /// How the image is read and written.
-  public enum Cache: Sendable, Equatable {
-    /// `direct` for block devices, `buffered` for files.
-    case automatic
-    /// Through the page cache.
-    case buffered
-    /// Past the page cache where the alignment of a request allows.
-    case direct
-  }
-
-  /// How an image is opened.
-  public struct Options: Sendable {
-    /// Whether it may not be written.
-    public var isReadOnly = false
-    /// Logical sector size in bytes: 512 or 4096.
-    public var sectorByteCount = 512
-    /// How it is read and written.
-    public var cache = Cache.automatic
-    /// Serial number; nil for one derived from the path.
-    public var serial: String?
-    /// Identity; nil for one derived from the path.
-    public var identity: DiskIdentity?
-
-    /// The defaults: writable, sectors of 512 bytes.
-    public init() {}
-  }
-
-  let buffered: OwnedDescriptor
-  let direct: OwnedDescriptor?
-  /// The number of `direct`; nil where there is no direct I/O.
-  let directNumber: Int32?
-  let directMemoryAlignment: UInt
-  let directOffsetAlignment: UInt64
+  /// The file as every write, flush and allocation sees it; it holds the lock.
+  let file: OwnedDescriptor
+  /// With direct I/O, the same file through the page cache, for reads that are not aligned.
+  private let cached: OwnedDescriptor?
+  /// The descriptor that goes through the page cache: that of `file` without direct I/O.
+  let cachedDescriptor: Int32
+  /// Whether `file` goes past the page cache.
+  let isDirect: Bool
+  /// Alignment of memory, and of offset and length, for direct I/O; 1 without.
+  let memoryAlignment: UInt
+  let offsetAlignment: UInt64
+  /// Alignment of ranges whose storage can be given back or zeroed.
+  let allocationAlignment: UInt64
+  let discardMethod: DiscardMethod
+  /// Zeros to be written where the storage can't be zeroed otherwise; never written to.
+  let zeros: MemoryRegion
+  /// Where writes are put together that are not aligned for direct I/O, one at a time.
+  private let staging: Mutex<MemoryRegion?>
+  /// Capacity in bytes, as the queues see it.
+  private let byteCount: Atomic<UInt64>
   private let state: Mutex<State>
+
+  /// How storage is given back.
+  enum DiscardMethod {
+    case none
+    /// fallocate(2): the range reads as zeros afterwards.
+    case punch
+    /// BLKDISCARD: what it reads as afterwards is not known.
+    case blockDiscard
+  }
 
   private struct State {
     var info: BlockDeviceInfo
     var memory: [MemoryRegion] = []
   }
 
-  /// Opens and locks the image at `path`.
+  /// Opens and locks the file at `path`, whatever format it looks like.
   ///
   /// - Throws: any `DiskImageError`.
-  public init(path: String, options: Options = Options()) throws(DiskImageError) {
-    let access: Int32 = options.isReadOnly ? 0 : 2
-    let file = try Self.openFile(path, flags: access, isReadOnly: options.isReadOnly)
-    let facts: FileInfo
-    do throws(Errno) { facts = try FileInfo(descriptor: file.number) } catch {
-      throw .system(what: "look at it", error)
-    }
-    try Self.check(facts, options: options)
-    do throws(Errno) { try file.lock(exclusive: !options.isReadOnly) } catch {
-      throw error == .EAGAIN || error == .EACCES
-        ? .inUse(holder: imageHolder(path)) : .system(what: "lock it", error)
-    }
-    let isDirect = options.cache == .direct || (options.cache == .automatic && facts.kind == .blockDevice)
-    if isDirect, facts.directOffsetAlignment > 0,
-      let opened = try? OwnedDescriptor.open(path, flags: access | directFlag)
-    {
-      directNumber = opened.number
-      direct = consume opened
-    } else {
-      directNumber = nil
-      direct = nil
-    }
-    directMemoryAlignment = UInt(max(1, facts.directMemoryAlignment))
-    directOffsetAlignment = UInt64(max(1, facts.directOffsetAlignment))
-    buffered = file
-    state = Mutex(State(info: Self.info(facts, path: path, options: options)))
+  public convenience init(path: String, options: Options = Options()) throws(DiskImageError) {
+    try self.init(ImageSource.find(path, isReadOnly: options.isReadOnly), options: options)
   }
+
+  init(_ source: consuming ImageSource, options: Options) throws(DiskImageError) {
+    let facts = source.facts
+    let isBlockDevice = facts.kind == .blockDevice
+    let sectorByteCount = options.sectorByteCount ?? (isBlockDevice ? max(512, facts.logicalSectorByteCount) : 512)
+    guard sectorByteCount == 512 || sectorByteCount == 4096 else { throw .sectorSize(sectorByteCount, needed: 512) }
+    if isBlockDevice, sectorByteCount < facts.logicalSectorByteCount {
+      throw .sectorSize(sectorByteCount, needed: facts.logicalSectorByteCount)
+    }
+    if facts.byteCount % UInt64(sectorByteCount) != 0 {
+      throw .oddLength(byteCount: facts.byteCount, sectorByteCount: sectorByteCount)
+    }
+    let direct = try Self.openDirect(source, options: options)
+    let isDirect = direct != nil
+    let file: OwnedDescriptor
+    if let direct { file = direct } else { file = try Self.reopen(source, direct: false) }
+    if options.isLocked { try Self.lock(file, source: source, exclusive: !options.isReadOnly) }
+
+    var info = BlockDeviceInfo(byteCount: facts.byteCount, sectorByteCount: sectorByteCount)
+    info.physicalSectorByteCount = max(sectorByteCount, facts.physicalSectorByteCount)
+    info.maximumTransferByteCount = Self.maximumTransferByteCount
+    info.isReadOnly = options.isReadOnly
+    info.isRotational = facts.isRotational
+    info.identity = options.identity ?? derivedIdentity(source.path)
+    info.serial = options.serial ?? hexadecimal(info.identity.high)
+    discardMethod = Self.discardMethod(file, facts: facts, isReadOnly: options.isReadOnly, info: &info)
+    info.supportsWriteZeroes = !options.isReadOnly
+
+    memoryAlignment = isDirect ? UInt(facts.directMemoryAlignment) : 1
+    offsetAlignment = isDirect ? UInt64(facts.directOffsetAlignment) : 1
+    allocationAlignment = isBlockDevice ? UInt64(facts.logicalSectorByteCount) : 1
+    do throws(Errno) { zeros = try MemoryRegion(anonymous: Self.stagingByteCount) } catch {
+      throw .system(what: "take memory", error)
+    }
+    staging = Mutex(nil)
+    byteCount = Atomic(facts.byteCount)
+    state = Mutex(State(info: info))
+    self.isDirect = isDirect
+    cachedDescriptor = isDirect ? source.file.number : file.number
+    self.file = file
+    cached = isDirect ? source.releaseFile() : nil
+  }
+
+  /// The most bytes and pieces of a transfer; the latter is the kernel's limit (UIO_MAXIOV).
+  static let maximumTransferByteCount = 4 << 20
+  static let maximumPieceCount = 1024
+  /// Length of `zeros` and of the memory in `staging`.
+  static let stagingByteCount = 1 << 20
 
   /// What the disk is now.
   public var info: BlockDeviceInfo { state.withLock { $0.info } }
+
+  /// Capacity in bytes now.
+  var currentByteCount: UInt64 { byteCount.load(ordering: .acquiring) }
+
+  /// Runs `body` with the memory in which unaligned writes are put together; one caller at a time.
+  func withStaging(_ body: (MemorySlice) throws(Errno) -> Void) throws(Errno) {
+    try staging.withLock { region throws(Errno) in
+      if region == nil { region = try MemoryRegion(anonymous: Self.stagingByteCount) }
+      if let region { try body(region.slice) }
+    }
+  }
+
+  /// How the image is read and written: `buffered` or `direct`.
+  public var cache: Cache { isDirect ? .direct : .buffered }
 
   /// Any number.
   public var maximumQueueCount: Int { 1024 }
 
   /// Anonymous memory.
   public func allocateMemory(byteCount: Int) throws(BlockError) -> MemorySlice {
-    do throws(Errno) {
-      let region = try MemoryRegion(anonymous: byteCount)
-      state.withLock { $0.memory.append(region) }
-      return region.slice
-    } catch {
-      throw .noMemory
-    }
+    guard byteCount > 0, let region = try? MemoryRegion(anonymous: byteCount) else { throw .noMemory }
+    state.withLock { $0.memory.append(region) }
+    return region.slice
   }
 
-  /// A queue with an io_uring of its own.
+  /// A queue with an io_uring of its own, or where the system allows none, one that does each request at once.
   public func makeQueue(depth: Int) throws(BlockError) -> any BlockQueue {
     do throws(Errno) { return try RawImageQueue(image: self, depth: depth) } catch { throw BlockError(error) }
   }
 
-  /// Looks at the length of the file again. Answers whether it has changed.
+  /// Looks at the length of the file again, and answers whether it has changed. Any thread may call it; the queues know the
+  /// new size at once. A length that is not a multiple of the sector size is rounded down.
   @discardableResult
   public func refreshSize() -> Bool {
-    guard let facts = try? FileInfo(descriptor: buffered.number) else { return false }
+    guard let facts = try? FileInfo(descriptor: file.number) else { return false }
     return state.withLock { state in
       let sector = UInt64(state.info.sectorByteCount)
-      let byteCount = facts.byteCount / sector * sector
-      defer { state.info.byteCount = byteCount }
-      return state.info.byteCount != byteCount
+      let now = facts.byteCount / sector * sector
+      if now == state.info.byteCount { return false }
+      state.info.byteCount = now
+      byteCount.store(now, ordering: .releasing)
+      return true
     }
-  }
-
-  private static func openFile(_ path: String, flags: Int32, isReadOnly: Bool) throws(DiskImageError) -> OwnedDescriptor {
-    do throws(Errno) {
-      let file = try OwnedDescriptor.open(path, flags: flags)
-      // A block device that is mounted or part of another device refuses an exclusive open.
-      if !isReadOnly, try FileInfo(descriptor: file.number).kind == .blockDevice {
-        return try OwnedDescriptor.open(path, flags: flags | exclusiveFlag)
-      }
-      return file
-    } catch {
-      switch error {
-      case .ENOENT, .ENOTDIR: throw .notFound
-      case .EISDIR: throw .directory
-      case .EACCES, .EPERM, .EROFS: throw .noPermission(toWrite: !isReadOnly)
-      case .EBUSY: throw .inUse(holder: imageHolder(path))
-      case .ENXIO: throw .notAnImage
-      default: throw .system(what: "open it", error)
-      }
-    }
-  }
-
-  private static func check(_ facts: FileInfo, options: Options) throws(DiskImageError) {
-    switch facts.kind {
-    case .directory: throw .directory
-    case .other: throw .notAnImage
-    case .blockDevice where options.sectorByteCount < facts.logicalSectorByteCount:
-      throw .sectorSize(options.sectorByteCount, needed: facts.logicalSectorByteCount)
-    default: break
-    }
-    if facts.byteCount == 0 { throw .empty }
-    if facts.byteCount % UInt64(options.sectorByteCount) != 0 {
-      throw .oddLength(byteCount: facts.byteCount, sectorByteCount: options.sectorByteCount)
-    }
-  }
-
-  private static func info(_ facts: FileInfo, path: String, options: Options) -> BlockDeviceInfo {
-    var info = BlockDeviceInfo(byteCount: facts.byteCount, sectorByteCount: options.sectorByteCount)
-    info.physicalSectorByteCount = max(options.sectorByteCount, facts.physicalSectorByteCount)
-    info.isReadOnly = options.isReadOnly
-    info.isRotational = facts.isRotational
-    info.supportsDiscard = true
-    info.discardReadsZero = true
-    info.discardGranularity = max(4096, options.sectorByteCount)
-    info.supportsWriteZeroes = true
-    info.identity = options.identity ?? derivedIdentity(path)
-    info.serial = options.serial ?? hexadecimal(info.identity.high)
-    return info
   }
 }
 
-/// O_DIRECT and O_EXCL on x86-64 and arm64 differ; the values are those of this machine.
-#if arch(arm64)
-  private let directFlag: Int32 = 0o200000
-#else
-  private let directFlag: Int32 = 0o40000
-#endif
-private let exclusiveFlag: Int32 = 0o200
+extension RawImage {
+  /// The file for direct I/O, locked by nobody yet; nil where that is not wanted or not possible.
+  private static func openDirect(
+    _ source: borrowing ImageSource, options: Options
+  ) throws(DiskImageError) -> OwnedDescriptor? {
+    let facts = source.facts
+    let isWanted = options.cache == .direct || (options.cache == .automatic && facts.kind == .blockDevice)
+    guard isWanted, facts.directOffsetAlignment > 0, facts.directMemoryAlignment > 0 else { return nil }
+    guard facts.directOffsetAlignment <= stagingByteCount else { return nil }
+    do throws(DiskImageError) { return try reopen(source, direct: true) } catch {
+      // The filesystem has no direct I/O after all.
+      if case .system(_, .EINVAL) = error { return nil }
+      throw error
+    }
+  }
+
+  private static func reopen(
+    _ source: borrowing ImageSource, direct: Bool
+  ) throws(DiskImageError) -> OwnedDescriptor {
+    do throws(Errno) {
+      // A block device that is mounted, or part of another device, refuses to be opened exclusively.
+      return try source.reopen(direct: direct, exclusive: source.facts.kind == .blockDevice && !source.isReadOnly)
+    } catch {
+      throw DiskImageError(opening: source.path, error, toWrite: !source.isReadOnly)
+    }
+  }
+
+  private static func lock(
+    _ file: borrowing OwnedDescriptor, source: borrowing ImageSource, exclusive: Bool
+  ) throws(DiskImageError) {
+    do throws(Errno) { try file.lock(exclusive: exclusive) } catch {
+      guard error == .EAGAIN || error == .EACCES else { throw .system(what: "lock it", error) }
+      if case .process(let id)? = try? file.lockHolder(exclusive: exclusive) {
+        let name = (try? readTextFile("/proc/\(id)/comm"))?.split(separator: "\n").first ?? "a program"
+        throw .inUse(holder: "\(name) (process \(id))")
+      }
+      throw .inUse(holder: imageHolder(source.path))
+    }
+  }
+
+  private static func discardMethod(
+    _ file: borrowing OwnedDescriptor, facts: FileInfo, isReadOnly: Bool, info: inout BlockDeviceInfo
+  ) -> DiscardMethod {
+    if isReadOnly { return .none }
+    if facts.kind == .blockDevice {
+      guard let limits = try? BlockQueueLimits(descriptor: file.number), limits.maximumDiscardByteCount > 0 else {
+        return .none
+      }
+      info.supportsDiscard = true
+      info.discardReadsZero = limits.maximumWriteZeroesByteCount > 0
+      info.discardGranularity = max(info.sectorByteCount, Int(clamping: limits.discardGranularity))
+      return info.discardReadsZero ? .punch : .blockDiscard
+    }
+    // There is nothing behind the end, so that this changes nothing, but it fails where there are no holes.
+    do throws(Errno) {
+      try file.allocate(.punchHole, offset: facts.byteCount, byteCount: UInt64(info.sectorByteCount))
+    } catch {
+      return .none
+    }
+    info.supportsDiscard = true
+    info.discardReadsZero = true
+    info.discardGranularity = max(4096, info.sectorByteCount)
+    return .punch
+  }
+}
 
 /// An identity for an image that carries none: a hash (FNV-1a, twice) of its canonical path, so that the same file is the
 /// same disk after a restart.

@@ -32,6 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "CLinuxAllocation.h"
 #include "CLinuxFile.h"
 #include "CLinuxProcess.h"
 
