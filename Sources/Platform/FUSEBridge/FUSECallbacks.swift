@@ -144,7 +144,7 @@ nonisolated func onAllocate(
 ) {
   unsafe leave(
     .allocate(
-      node: node, mode: AllocationMode(rawValue: UInt32(bitPattern: mode)), offset: UInt64(clamping: offset),
+      node: node, mode: FUSEAllocationMode(rawValue: UInt32(bitPattern: mode)), offset: UInt64(clamping: offset),
       byteCount: UInt64(clamping: byteCount)), request)
 }
 

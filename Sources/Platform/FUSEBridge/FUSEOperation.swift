@@ -24,7 +24,7 @@ public enum FUSEOperation: Sendable {
   /// statfs(2) (FUSE_STATFS).
   case statistics
   /// fallocate(2) (FUSE_FALLOCATE).
-  case allocate(node: UInt64, mode: AllocationMode, offset: UInt64, byteCount: UInt64)
+  case allocate(node: UInt64, mode: FUSEAllocationMode, offset: UInt64, byteCount: UInt64)
   /// lseek(2) for data or holes (FUSE_LSEEK).
   case seek(node: UInt64, offset: UInt64, whence: SeekTarget)
 
@@ -49,17 +49,17 @@ public struct AttributeChanges: OptionSet, Sendable {
 }
 
 /// The mode bits of fallocate(2).
-public struct AllocationMode: OptionSet, Sendable {
+public struct FUSEAllocationMode: OptionSet, Sendable {
   /// The bits (FALLOC_FL_ in linux/falloc.h).
   public let rawValue: UInt32
   /// A mode of these bits.
   public init(rawValue: UInt32) { self.rawValue = rawValue }
   /// The length of the file stays (FALLOC_FL_KEEP_SIZE).
-  public static let keepSize = AllocationMode(rawValue: 1)
+  public static let keepSize = FUSEAllocationMode(rawValue: 1)
   /// Storage is released; the range reads as zeros (FALLOC_FL_PUNCH_HOLE).
-  public static let punchHole = AllocationMode(rawValue: 2)
+  public static let punchHole = FUSEAllocationMode(rawValue: 2)
   /// The range reads as zeros (FALLOC_FL_ZERO_RANGE).
-  public static let zeroRange = AllocationMode(rawValue: 16)
+  public static let zeroRange = FUSEAllocationMode(rawValue: 16)
 }
 
 /// What lseek(2) looks for.

@@ -10,6 +10,14 @@ public struct ProbedFilesystem: Sendable, Equatable {
   public let label: String?
   /// The UUID as text, if it has one.
   public let uuid: String?
+
+  /// A finding.
+  public init(type: String, isFilesystem: Bool = true, label: String? = nil, uuid: String? = nil) {
+    self.type = type
+    self.isFilesystem = isFilesystem
+    self.label = label
+    self.uuid = uuid
+  }
 }
 
 /// The ways in which a probe gives no answer.

@@ -1,3 +1,4 @@
+import Block
 import Storvsc
 
 /// Which disk of a bus is meant.

@@ -31,7 +31,9 @@ final class DiskView: Sendable {
       files = try DiskFS(device: disk, mountPoint: directory, options: options)
       try files.start()
     } catch {
-      throw GatewayError(Self.kind(of: error), what: what, why: "the disk can't be shown: \(error)", advice: Self.advice(error))
+      throw GatewayError(
+        error.isPermission ? .notPermitted : .failed, what: what, why: "the disk can't be shown: \(error)",
+        advice: error.advice)
     }
     for warning in files.warnings { log.write("\(warning.what): \(warning.errno)") }
     let opened: OwnedDescriptor
@@ -45,7 +47,7 @@ final class DiskView: Sendable {
     }
     do throws(DiskFSError) {
       try files.setPartitions(
-        found.map { DiskPartition(name: "p\($0.number)", offset: $0.byteOffset, byteCount: $0.byteCount) })
+        found.map { DiskPartition(name: "p\($0.number)", offset: $0.offset, byteCount: $0.byteCount) })
     } catch {
       log.write("partitions: \(error)")
     }
@@ -55,22 +57,12 @@ final class DiskView: Sendable {
     files.setInfo(info(name: name))
   }
 
-  private static func kind(of error: DiskFSError) -> GatewayError.Kind {
-    if case .mount(let cause) = error, cause.isPermission { return .notPermitted }
-    return .failed
-  }
-
-  private static func advice(_ error: DiskFSError) -> String {
-    if case .mount(let cause) = error { return cause.advice }
-    return ""
-  }
-
   private static func readPartitions(_ file: Int32, info: BlockDeviceInfo, log: MountLog) -> [Partition] {
     do throws(PartitionTableError) {
       let table = try PartitionTable(
         byteCount: info.byteCount, sectorByteCount: info.sectorByteCount
-      ) { offset, count throws(PartitionTableError) in
-        do throws(Errno) { return try readBytes(file, at: offset, count: count) } catch { throw .unreadable }
+      ) { offset, count throws(BlockError) in
+        do throws(Errno) { return try readBytes(file, at: offset, count: count) } catch { throw BlockError(error) }
       }
       for note in table.notes { log.write("partition table: \(note)") }
       return table.partitions
@@ -89,7 +81,7 @@ final class DiskView: Sendable {
     return partitions.map { partition in
       MountCandidate(
         partition: partition.number, file: directory + "/p\(partition.number)",
-        filesystem: probe(at: partition.byteOffset, partition.byteCount))
+        filesystem: probe(at: partition.offset, partition.byteCount))
     }
   }
 
@@ -101,9 +93,9 @@ final class DiskView: Sendable {
   var partitionReports: [PartitionReport] {
     partitions.map { partition in
       PartitionReport(
-        number: partition.number, path: directory + "/p\(partition.number)", offset: partition.byteOffset,
-        size: partition.byteCount, type: partition.type, label: partition.name,
-        filesystem: probe(at: partition.byteOffset, partition.byteCount)?.type)
+        number: partition.number, path: directory + "/p\(partition.number)", offset: partition.offset,
+        size: partition.byteCount, type: partition.type, label: partition.name.isEmpty ? nil : partition.name,
+        filesystem: probe(at: partition.offset, partition.byteCount)?.type)
     }
   }
 

@@ -1,3 +1,4 @@
+import Block
 import LinuxIO
 import Storvsc
 import Synchronization
@@ -14,6 +15,7 @@ final class GatewayBus: Sendable {
   let client: VMBusClient
   private let host: SyntheticHost?
   private let controllers = Mutex<[GUID: StorvscController]>([:])
+  private let notices: DriverNotices
   private let log: @Sendable (String) -> Void
 
   /// Connects with the bus.
@@ -27,6 +29,9 @@ final class GatewayBus: Sendable {
   ) throws(GatewayError) {
     self.choice = choice
     self.log = log
+    do throws(Errno) { notices = try DriverNotices() } catch {
+      throw GatewayError(.failed, what: what, why: "eventfd: \(error)")
+    }
     let transport: any BusTransport
     switch choice {
     case .embedded:
@@ -58,15 +63,67 @@ final class GatewayBus: Sendable {
   func openControllers(options: StorvscOptions, what: String) throws(GatewayError) -> [StorvscController] {
     var opened: [StorvscController] = []
     for device in client.devices where device.offer.interfaceClass == .scsi {
-      do throws(StorvscError) {
-        let controller = try StorvscController(device: device, options: options)
-        controllers.withLock { $0[device.offer.instance] = controller }
+      let notices = notices
+      let instance = device.offer.instance
+      do throws(ChannelError) {
+        let controller = try StorvscController(device: device, options: options) { event in
+          notices.post(instance, event)
+        }
+        controllers.withLock { $0[instance] = controller }
         opened.append(controller)
       } catch {
-        throw GatewayError(.failed, what: what, why: "controller \(device.offer.instance): \(error)")
+        throw GatewayError(.failed, what: what, why: "controller \(instance): \(error)")
       }
     }
     return opened
+  }
+
+  /// Readable while a driver has something to tell: call `handleNotices` then.
+  var noticeDescriptor: Int32 { notices.descriptor }
+
+  /// Does what the drivers have asked for. On the control thread: it may wait.
+  ///
+  /// - Returns: whether the size or the write permission of a disk has changed.
+  func handleNotices() -> Bool {
+    var isChanged = false
+    for (instance, event) in notices.take() {
+      guard let controller = controllers.withLock({ $0[instance] }) else { continue }
+      switch event {
+      case .busChanged: _ = try? controller.rescan()
+      case .capacityChanged(let disk):
+        log("disk \(disk.target):\(disk.lun) has \(disk.info.byteCount) bytes now")
+        isChanged = true
+      case .becameReadOnly(let disk):
+        log("disk \(disk.target):\(disk.lun) is read-only now")
+        isChanged = true
+      case .unitAttention(let disk, let sense): log("disk \(disk.target):\(disk.lun): \(sense)")
+      case .diskGone(let disk):
+        log("disk \(disk.target):\(disk.lun) is gone")
+        isChanged = true
+      case .stalled(let disk):
+        log("disk \(disk.target):\(disk.lun) does not answer: opening the controller anew")
+        reopen(controller)
+      case .channelLost: break
+      }
+    }
+    for controller in controllers.withLock({ Array($0.values) }) { controller.poll() }
+    return isChanged
+  }
+
+  /// Whether the host of a disk is there.
+  func isConnected(_ disk: StorvscDisk) -> Bool { !disk.controller.isHostGone }
+
+  /// Closes the channels, which is the only way to get requests back that are not answered, and opens them again.
+  private func reopen(_ controller: StorvscController) {
+    do throws(ChannelError) {
+      try controller.detach()
+      guard let device = client.awaitDevice(class: .scsi, instance: controller.instance, milliseconds: 1000) else {
+        throw .lost
+      }
+      try controller.reattach(device: device)
+    } catch {
+      log("controller \(controller.instance): \(error)")
+    }
   }
 
   /// What the bus offers.
@@ -98,7 +155,7 @@ final class GatewayBus: Sendable {
     case .connected(let version): log("connected, version \(version)")
     case .arrived(let device):
       guard let controller = controllers.withLock({ $0[device.offer.instance] }) else { return }
-      do throws(StorvscError) {
+      do throws(ChannelError) {
         try controller.reattach(device: device)
         log("controller \(device.offer.instance) is back")
       } catch {
@@ -126,5 +183,30 @@ private final class EventRelay: Sendable {
 
   func handle(_ event: ClientEvent) {
     bus?.handle(event)
+  }
+}
+
+/// What drivers tell from their threads, kept for the control thread.
+private final class DriverNotices: Sendable {
+  private let list = Mutex<[(GUID, StorvscEvent)]>([])
+  private let event: EventFD
+
+  init() throws(Errno) {
+    event = try EventFD()
+  }
+
+  var descriptor: Int32 { event.descriptor }
+
+  func post(_ instance: GUID, _ notice: StorvscEvent) {
+    list.withLock { $0.append((instance, notice)) }
+    event.signal()
+  }
+
+  func take() -> [(GUID, StorvscEvent)] {
+    event.drain()
+    return list.withLock { list in
+      defer { list = [] }
+      return list
+    }
   }
 }

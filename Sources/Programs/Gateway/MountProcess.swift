@@ -100,7 +100,6 @@ public final class MountProcess: Sendable {
       disk: disk, name: name, directory: viewDirectory, isReadOnly: isReadOnly, workerCount: workerCount, what: what,
       log: log)
     defer { view.close(removing: viewDirectory != request.directory) }
-    bus.onDiskChange { view.deviceChanged() }
     try throwIfToldToEnd()
     var record = makeRecord(bus: bus, named: named, view: view)
     try record.save(in: runtime)
@@ -108,12 +107,14 @@ public final class MountProcess: Sendable {
     defer { undo(mounted, at: request.directory) }
     try record.save(in: runtime)
     let control = StatusServer(path: runtime.mountDirectory(name) + "/control.sock") { [record] in
-      MountStatus(record: record, disk: disk, files: view.counters, isServing: view.isServing)
+      MountStatus(
+        record: record, queues: disk.controller.queueStatistics, files: view.counters, isServing: view.isServing,
+        isConnected: bus.isConnected(disk))
     }
     defer { control?.stop() }
     log.write("mounted at \(request.directory)")
     report(.ready)
-    serve(until: mounted, view: view)
+    serve(until: mounted, bus: bus, view: view)
     log.write("ending")
   }
 
@@ -185,7 +186,7 @@ public final class MountProcess: Sendable {
     var choice = try chooseCandidate(
       view.candidates(anything: request.filesystem != .automatic), partition: request.partition, source: request.source)
     if case .type(let type) = request.filesystem {
-      choice.filesystem = ProbedFilesystem(type: type, isFilesystem: true, label: nil, uuid: nil)
+      choice.filesystem = ProbedFilesystem(type: type)
     }
     guard let filesystem = choice.filesystem, filesystem.isFilesystem else {
       throw GatewayError(
@@ -216,15 +217,16 @@ public final class MountProcess: Sendable {
   }
 
   /// Waits for the end: a signal, the mount gone, the user-space filesystem ended, or the files no longer served.
-  private func serve(until mounted: MountedFilesystem?, view: DiskView) {
+  private func serve(until mounted: MountedFilesystem?, bus: GatewayBus, view: DiskView) {
     guard let table = try? OwnedDescriptor.open("/proc/self/mountinfo", flags: 0) else { return }
     let canonical = (try? canonicalPath(request.directory)) ?? request.directory
-    var others = [signals.descriptor]
+    var others = [signals.descriptor, bus.noticeDescriptor]
     if case .userspace(let process) = mounted { others.append(process.descriptor) }
     while true {
-      let ready = waitForMountChange(table.number, or: others, milliseconds: -1)
+      let ready = waitForMountChange(table.number, or: others, milliseconds: 10_000)
       if ready & 2 != 0, signals.next() != nil { return }
-      if ready & 4 != 0 { return }
+      if ready & 8 != 0 { return }
+      if bus.handleNotices() { view.deviceChanged() }
       if (try? mountTable())?.contains(where: { $0.target == canonical }) != true { return }
       if !view.isServing { return }
     }

@@ -31,19 +31,20 @@ public struct MountStatus: Codable, Sendable, Equatable {
   /// The process that serves it.
   public var process: Int32
 
-  init(record: MountRecord, disk: StorvscDisk, files: DiskFSCounters, isServing: Bool) {
-    let queues = disk.statistics
+  init(
+    record: MountRecord, queues: [StorvscQueueStatistics], files: DiskFSCounters, isServing: Bool, isConnected: Bool
+  ) {
     name = record.name
     bus = record.bus
     directory = record.directory
-    state = !isServing ? "ended" : disk.isConnected ? "serving" : "waiting for the host"
+    state = !isServing ? "ended" : isConnected ? "serving" : "waiting for the host"
     requests = files.requests
-    bytes = files.bytesRead + files.bytesWritten
-    commands = queues.commands
-    doorbells = queues.doorbells
+    bytes = files.readBytes + files.writtenBytes
+    commands = queues.reduce(0) { $0 + $1.commands }
+    doorbells = queues.reduce(0) { $0 + $1.doorbells }
     wakeups = files.wakeUps
-    bounced = queues.bounces
-    retried = queues.retries
+    bounced = queues.reduce(0) { $0 + $1.bounces }
+    retried = queues.reduce(0) { $0 + $1.retries + $1.replays }
     process = record.process
   }
 }

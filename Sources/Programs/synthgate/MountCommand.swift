@@ -1,9 +1,10 @@
-import ArgumentParser
-import Gateway
+public import ArgumentParser
+public import Gateway
 import LinuxIO
-import SyntheticHost
+public import SyntheticHost
 
 extension BusChoice: ExpressibleByArgument {
+  /// The choice that an argument names.
   public init?(argument: String) { self.init(argument) }
 }
 
@@ -85,7 +86,7 @@ struct Mount: ParsableCommand {
   private func runReporting(_ request: MountRequest, report: (MountReport) -> Void) {
     do throws(GatewayError) { try MountProcess.run(request, report: report) } catch {
       report(.failed(error.kind, what: error.what, why: error.why, advice: error.advice))
-      exit(error.kind.rawValue)
+      endProcess(error.kind.rawValue)
     }
   }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Gateway
+import LinuxIO
 
 /// The command line. Exit codes: 0 done, 1 failed at run time, 2 usage or configuration, 3 not found, 4 not permitted,
 /// 5 busy.
@@ -32,16 +33,16 @@ struct Synthgate: ParsableCommand {
       try command.run()
     } catch let error as GatewayError {
       writeError("synthgate: \(error)")
-      exit(error.kind.rawValue)
+      endProcess(error.kind.rawValue)
     } catch {
       // Help and version are "errors" with the exit code 0; everything else is a mistake on the command line.
       let text = fullMessage(for: error)
       if exitCode(for: error).isSuccess {
         print(text)
-        exit(0)
+        endProcess(0)
       }
       writeError(text.hasPrefix("Error: ") ? "synthgate: " + text.dropFirst(7) : text)
-      exit(GatewayError.Kind.usage.rawValue)
+      endProcess(GatewayError.Kind.usage.rawValue)
     }
   }
 }

@@ -7,11 +7,6 @@ func writeError(_ line: String) {
   try? writeAll(Array((line + "\n").utf8), to: 2)
 }
 
-/// Ends the program.
-func exit(_ code: Int32) -> Never {
-  endProcess(code)
-}
-
 /// Prints the values as a JSON array of objects.
 func printJSON(_ values: [some Encodable]) throws {
   let encoder = JSONEncoder()

@@ -49,6 +49,26 @@ extension DiskFSError: CustomStringConvertible {
   }
 }
 
+extension DiskFSError {
+  /// Whether a permission is what is missing.
+  public var isPermission: Bool {
+    switch self {
+    case .mount(.device(.EPERM)), .mount(.device(.EACCES)), .mount(.mount(_, .EPERM)), .mount(.mount(_, .EACCES)): true
+    default: false
+    }
+  }
+
+  /// What a user can do about it; empty when nothing can be advised.
+  public var advice: String {
+    switch self {
+    case .mount(.device(.ENOENT)), .mount(.device(.ENODEV)): "the kernel has no FUSE: modprobe fuse"
+    case .mount(.device): "allow this user to open /dev/fuse"
+    case .mount(.mount(_, .EPERM)), .mount(.mount(_, .EACCES)): "run as root, or install fuse3 (fusermount3)"
+    default: ""
+    }
+  }
+}
+
 /// A protection that the system did not grant; the disk works without it.
 public struct DiskFSWarning: Sendable, Equatable {
   /// What was asked for.

@@ -121,7 +121,7 @@ extension DiskFSWorker {
   }
 
   private mutating func allocate(
-    _ node: UInt64, _ mode: AllocationMode, _ offset: UInt64, _ byteCount: UInt64, _ reply: consuming FUSEReply,
+    _ node: UInt64, _ mode: FUSEAllocationMode, _ offset: UInt64, _ byteCount: UInt64, _ reply: consuming FUSEReply,
     _ slot: Int
   ) {
     counters.discards &+= 1

@@ -5,6 +5,7 @@ import SharedMemory
 import StorvscProtocol
 import Synchronization
 public import VMBusChannel
+public import VMBusProtocol
 
 /// The guest's driver of a SCSI controller of the bus (a virtualization service consumer, storvsc): its disks.
 ///
@@ -70,6 +71,9 @@ public final class StorvscController: Sendable {
       throw error
     }
   }
+
+  /// Instance of the device on the bus.
+  public var instance: GUID { state.withLock { $0.device }.offer.instance }
 
   /// The disks that are there, in the order of target and LUN.
   public var disks: [StorvscDisk] { state.withLock { $0.disks }.filter { !$0.isGone } }
