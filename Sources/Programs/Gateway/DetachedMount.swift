@@ -12,7 +12,7 @@ public final class DetachedMount {
       let pipe = try LinePipe()
       let null = try OwnedDescriptor.open("/dev/null", flags: 2)
       process = try ProcessHandle.start(
-        ["/proc/self/exe"] + arguments, input: null.number, output: null.number, error: null.number,
+        [try linkTarget("/proc/self/exe")] + arguments, input: null.number, output: null.number, error: null.number,
         extra: pipe.writer.number, newSession: true)
       reports = try pipe.reader.duplicate()
     } catch {

@@ -12,7 +12,6 @@ final class DiskView: Sendable {
   private let directory: String
   let partitions: [Partition]
   private let disk: StorvscDisk
-  private let whole: OwnedDescriptor
 
   /// Mounts the files at `directory`, which is made unless it is there.
   init(
@@ -36,10 +35,9 @@ final class DiskView: Sendable {
         advice: error.advice)
     }
     for warning in files.warnings { log.write("\(warning.what): \(warning.errno)") }
-    let opened: OwnedDescriptor
     let found: [Partition]
     do throws(Errno) {
-      opened = try OwnedDescriptor.open(directory + "/whole", flags: 0)
+      let opened = try OwnedDescriptor.open(directory + "/whole", flags: 0)
       found = Self.readPartitions(opened.number, info: disk.info, log: log)
     } catch {
       files.stop()
@@ -53,7 +51,6 @@ final class DiskView: Sendable {
     }
     self.files = files
     partitions = found
-    whole = opened
     files.setInfo(info(name: name))
   }
 
@@ -86,7 +83,9 @@ final class DiskView: Sendable {
   }
 
   private func probe(at offset: UInt64, _ byteCount: UInt64) -> ProbedFilesystem? {
-    (try? probeFilesystem(descriptor: whole.number, byteOffset: offset, byteCount: byteCount)) ?? nil
+    // Opened for each look only: an open file would keep the mount busy.
+    guard let whole = try? OwnedDescriptor.open(directory + "/whole", flags: 0) else { return nil }
+    return (try? probeFilesystem(descriptor: whole.number, byteOffset: offset, byteCount: byteCount)) ?? nil
   }
 
   /// What `disks` shows of the partitions.

@@ -34,7 +34,7 @@ public func unmount(_ directory: String, progress: (String, Int) -> Void) throws
       default: throw GatewayError(.failed, what: what, why: "\(error)")
       }
     }
-  } else if isInUse(record.diskDirectory) {
+  } else if isInUse(record.diskDirectory, except: record.process) {
     throw GatewayError(.busy, what: what, why: "its files are in use", advice: "end their users first")
   }
   process.send(signal: 15)
@@ -59,13 +59,10 @@ private func unmountByHelper(_ directory: String, what: String) throws(GatewayEr
   }
 }
 
-/// Whether some process has a file below `directory` open, as far as /proc shows it. The mount process itself keeps `whole`
-/// open, which does not count, as its name is that of this program.
-private func isInUse(_ directory: String) -> Bool {
-  directoryEntries("/proc").compactMap { Int32($0) }.contains { id in
-    let name = (try? readTextFile("/proc/\(id)/comm")) ?? ""
-    if name.hasPrefix("synthgate") { return false }
-    return directoryEntries("/proc/\(id)/fd").contains { entry in
+/// Whether some process has a file below `directory` open, as far as /proc shows it; that of the mount itself does not count.
+private func isInUse(_ directory: String, except process: Int32) -> Bool {
+  directoryEntries("/proc").compactMap { Int32($0) }.filter { $0 != process }.contains { id in
+    directoryEntries("/proc/\(id)/fd").contains { entry in
       (try? linkTarget("/proc/\(id)/fd/\(entry)"))?.hasPrefix(directory + "/") == true
     }
   }
