@@ -18,7 +18,8 @@ enum DiskSelector: Equatable {
       let fields = text.dropFirst(4).split(separator: ":", omittingEmptySubsequences: false).map { Int($0) }
       switch fields.count {
       case 1: if let lun = fields[0] { self = .lun(target: 0, lun: lun) } else { return nil }
-      case 2: if let target = fields[0], let lun = fields[1] { self = .lun(target: target, lun: lun) } else { return nil }
+      case 2:
+        if let target = fields[0], let lun = fields[1] { self = .lun(target: target, lun: lun) } else { return nil }
       default: return nil
       }
     } else if text.hasPrefix("serial="), text.count > 7 {

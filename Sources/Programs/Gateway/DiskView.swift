@@ -100,7 +100,8 @@ final class DiskView: Sendable {
 
   private func info(name: String) -> [UInt8] {
     let report = DiskReport(
-      NamedDisk(name: name, disk: disk), name: name, partitions: partitionReports, path: directory + "/whole", mount: nil)
+      NamedDisk(name: name, disk: disk), name: name, partitions: partitionReports, path: directory + "/whole",
+      mount: nil)
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     return (try? encoder.encode(report)).map { Array($0) + [0x0a] } ?? []
@@ -127,6 +128,7 @@ extension DiskReport {
     self.init(
       name: name, path: path, size: info.byteCount, sectorSize: info.sectorByteCount, readOnly: info.isReadOnly,
       serial: info.serial, model: "\(named.disk.vendor) \(named.disk.product)",
-      controller: "\(named.disk.controller.instance)", target: Int(named.disk.target), lun: Int(named.disk.lun), partitions: partitions, mount: mount)
+      controller: "\(named.disk.controller.instance)", target: Int(named.disk.target), lun: Int(named.disk.lun),
+      partitions: partitions, mount: mount)
   }
 }

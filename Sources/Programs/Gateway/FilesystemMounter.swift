@@ -53,7 +53,8 @@ struct FilesystemMount: Sendable {
 
   /// Whether the kernel has the filesystem, built in or as a module that mount(2) would load.
   private var isKnownToKernel: Bool {
-    if (try? readTextFile("/proc/filesystems"))?.split(whereSeparator: \.isWhitespace).contains(Substring(type)) == true {
+    if (try? readTextFile("/proc/filesystems"))?.split(whereSeparator: \.isWhitespace).contains(Substring(type)) == true
+    {
       return true
     }
     let modprobe = ["/sbin/modprobe", "/usr/sbin/modprobe"].first { FileManager.default.isExecutableFile(atPath: $0) }
@@ -115,8 +116,9 @@ struct FilesystemMount: Sendable {
         .failed, what: what, why: "neither the kernel nor a user-space filesystem for it is here",
         advice: "install one, or use --filesystem none and read the raw files")
     }
-    guard let path = ["/usr/bin/", "/bin/", "/sbin/", "/usr/sbin/"].map({ $0 + program.name })
-      .first(where: { FileManager.default.isExecutableFile(atPath: $0) })
+    guard
+      let path = ["/usr/bin/", "/bin/", "/sbin/", "/usr/sbin/"].map({ $0 + program.name })
+        .first(where: { FileManager.default.isExecutableFile(atPath: $0) })
     else {
       throw GatewayError(
         .notFound, what: what, why: "\(program.name) is not installed",

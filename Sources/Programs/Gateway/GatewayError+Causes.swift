@@ -10,7 +10,8 @@ extension GatewayError {
     case .image(let path, let cause):
       self.init(Self.kind(of: cause), what: what, why: "\(path): \(cause)", advice: cause.advice)
     case .listen(let path, .EADDRINUSE):
-      self.init(.busy, what: what, why: "somebody listens at \(path) already", advice: "end that host, or use another path")
+      self.init(
+        .busy, what: what, why: "somebody listens at \(path) already", advice: "end that host, or use another path")
     case .listen(let path, let errno):
       self.init(
         errno == .EACCES ? .notPermitted : errno == .ENOENT ? .notFound : .failed, what: what,

@@ -28,7 +28,8 @@ private func withBus<R>(
   _ choice: BusChoice, what: String, _ body: (GatewayBus) throws(GatewayError) -> R
 ) throws(GatewayError) -> R {
   let bus = try GatewayBus(
-    choice, configuration: nil, memoryByteCount: 64 << 20, reconnectSeconds: 0, what: what) { _ in }
+    choice, configuration: nil, memoryByteCount: 64 << 20, reconnectSeconds: 0, what: what
+  ) { _ in }
   defer { bus.close() }
   return try body(bus)
 }

@@ -45,7 +45,8 @@ public final class MountProcess: Sendable {
     let kind = (try? OwnedDescriptor.open(path, flags: directoryFlag)) != nil
     if !kind {
       if FileManager.default.fileExists(atPath: path) {
-        throw GatewayError(.usage, what: what, why: "\(path) is not a directory that can be opened", advice: "name a directory")
+        throw GatewayError(
+          .usage, what: what, why: "\(path) is not a directory that can be opened", advice: "name a directory")
       }
       throw GatewayError(
         .notFound, what: what, why: "the directory \(path) does not exist", advice: "make it: mkdir -p \(path)")
@@ -53,7 +54,8 @@ public final class MountProcess: Sendable {
     let canonical = (try? canonicalPath(path)) ?? path
     if (try? mountTable())?.contains(where: { $0.target == canonical }) == true {
       throw GatewayError(
-        .busy, what: what, why: "something is mounted at \(path) already", advice: "unmount it, or name another directory")
+        .busy, what: what, why: "something is mounted at \(path) already",
+        advice: "unmount it, or name another directory")
     }
   }
 
@@ -68,7 +70,8 @@ public final class MountProcess: Sendable {
       let clean = stem.map { $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) ? $0 : "_" }
       base = clean.isEmpty ? "disk" : String(clean.prefix(40))
     } else {
-      base = String(request.source.map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") ? $0 : "-" }.prefix(40))
+      base = String(
+        request.source.map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") ? $0 : "-" }.prefix(40))
     }
     for attempt in 1...1000 {
       let name = attempt == 1 ? base : "\(base)-\(attempt)"
@@ -209,7 +212,8 @@ public final class MountProcess: Sendable {
   }
 
   private func makeRecord(bus: GatewayBus, named: NamedDisk, view: DiskView) -> MountRecord {
-    let disk = DiskReport(named, name: name, partitions: view.partitionReports, path: viewDirectory + "/whole", mount: request.directory)
+    let disk = DiskReport(
+      named, name: name, partitions: view.partitionReports, path: viewDirectory + "/whole", mount: request.directory)
     return MountRecord(
       name: name, source: request.source, bus: request.bus.text, process: ownProcess(),
       processStart: processStartTime(ownProcess()) ?? 0, directory: request.directory, diskDirectory: viewDirectory,

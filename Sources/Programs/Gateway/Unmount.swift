@@ -27,7 +27,8 @@ public func unmount(_ directory: String, progress: (String, Int) -> Void) throws
     do throws(Errno) { try unmountFilesystem(canonical) } catch {
       switch error {
       case .EBUSY:
-        throw GatewayError(.busy, what: what, why: "it is in use", advice: "end its users first (fuser -vm \(directory))")
+        throw GatewayError(
+          .busy, what: what, why: "it is in use", advice: "end its users first (fuser -vm \(directory))")
       case .EINVAL: break  // Somebody has unmounted it meanwhile.
       case .EPERM, .EACCES:
         try unmountByHelper(canonical, what: what)
@@ -55,7 +56,8 @@ public func unmount(_ directory: String, progress: (String, Int) -> Void) throws
 private func unmountByHelper(_ directory: String, what: String) throws(GatewayError) {
   let code = (try? ProcessHandle.start(["/usr/bin/fusermount3", "-u", directory]))?.exitCode()
   guard code == 0 else {
-    throw GatewayError(.notPermitted, what: what, why: "no permission to unmount it", advice: "run as the user who mounted it")
+    throw GatewayError(
+      .notPermitted, what: what, why: "no permission to unmount it", advice: "run as the user who mounted it")
   }
 }
 
