@@ -32,8 +32,15 @@ public protocol BlockQueue: AnyObject {
   /// The most requests in flight; tags are below it.
   var depth: Int { get }
 
-  /// Readable while `reap` has something to do. Spurious readiness is allowed, a missing one is not.
+  /// Readable when `reap` has something to do that was not there when `prepareToWait` answered false. Spurious readiness is
+  /// allowed, a missing one is not.
   var readinessDescriptor: Int32 { get }
+
+  /// To be called before the owner sleeps on `readinessDescriptor`, after a `reap` that found nothing: a queue that is
+  /// looked at all the time needs no wake-up calls, and has them sent only from here on until the next `reap`.
+  ///
+  /// - Returns: true when there is something to reap already; do not sleep then.
+  func prepareToWait() -> Bool
 
   /// Takes a request over. Its memory must stay as it is until the completion with its tag is reaped.
   ///
@@ -51,6 +58,11 @@ public protocol BlockQueue: AnyObject {
 
   /// Ends the queue after the last completion was reaped. Nothing may be submitted afterwards.
   func close()
+}
+
+extension BlockQueue {
+  /// Nothing to prepare.
+  public func prepareToWait() -> Bool { false }
 }
 
 /// What a request wants to be done.

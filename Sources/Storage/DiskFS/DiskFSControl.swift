@@ -9,6 +9,10 @@ final class DiskFSControl: Sendable {
   let tree: Monitor<TreeState>
   let generation = Atomic<Int>(0)
   let isStopping = Atomic(false)
+  /// Whether a worker has found the filesystem unmounted.
+  let hasEnded = Atomic(false)
+  /// Workers that take no requests because all their slots are in use.
+  let fullWorkerCount = Atomic(0)
   let workers: Monitor<[WorkerState]>
   let counters: [PublishedCounters]
   let kicks: [EventFD]
@@ -37,6 +41,11 @@ final class DiskFSControl: Sendable {
     var kicks: [EventFD] = []
     for _ in 0..<workerCount { kicks.append(try EventFD()) }
     self.kicks = kicks
+  }
+
+  /// Calls the worker behind `index` to take requests, too.
+  func callWorker(after index: Int) {
+    kicks[(index + 1) % kicks.count].signal()
   }
 
   func kickAll() {

@@ -9,6 +9,9 @@ import Synchronization
 /// Each round takes requests until there are none or no slot is free, sends them to the device in one batch, and answers
 /// what the device has finished. All state is the worker's own; nothing is locked, allocated or counted by reference for
 /// a request.
+///
+/// The first worker always takes requests. The others are called by one that finds more than it can do at once, and go back
+/// to sleep when there is nothing for them: a lone request then wakes one thread, also while that one spins.
 struct DiskFSWorker: ~Copyable {
   let control: DiskFSControl
   let index: Int
@@ -32,8 +35,11 @@ struct DiskFSWorker: ~Copyable {
   var tables: ScatterTables
   var submittedSinceFlush = 0
   var isConnected = true
+  /// Whether this worker takes requests now.
+  var isListening: Bool
+  /// Whether the next worker was called since this one last slept.
+  var hasCalled = false
   /// Whether the next worker was woken since the last slot was taken.
-  var hasPassedOn = false
   var counters = DiskFSCounters()
   var governor: SpinGovernor
 
@@ -61,6 +67,7 @@ struct DiskFSWorker: ~Copyable {
     free = Array((0..<slots.count).reversed())
     tables = ScatterTables(count: slots.count)
     governor = SpinGovernor(limitNanoseconds: control.options.spinNanoseconds)
+    isListening = index == 0
   }
 
   /// What can fail to be made.
@@ -119,7 +126,7 @@ struct DiskFSWorker: ~Copyable {
     while true {
       rounds &+= 1
       if rounds % 256 == 0 { control.counters[index].publish(counters) }
-      if control.isStopping.load(ordering: .relaxed) { isConnected = false }
+      if control.isStopping.load(ordering: .relaxed) || control.hasEnded.load(ordering: .relaxed) { isConnected = false }
       if control.generation.load(ordering: .relaxed) != generation { reloadTree() }
       var progress = takeRequests()
       flush()
@@ -138,7 +145,7 @@ struct DiskFSWorker: ~Copyable {
 
   private mutating func takeRequests() -> Int {
     var taken = 0
-    while isConnected, taken < Self.batchLimit, let slot = free.last {
+    while isListening, isConnected, taken < Self.batchLimit, let slot = free.last {
       switch channel.receive(into: slots[slot].requestArea) {
       case .request(let operation, let reply):
         taken += 1
@@ -146,10 +153,20 @@ struct DiskFSWorker: ~Copyable {
         dispatch(operation, reply, slot)
       case .handled: taken += 1
       case .empty: return taken
-      case .ended: isConnected = false
+      case .ended: endConnection()
       }
     }
+    if taken >= Self.batchLimit, !hasCalled {
+      hasCalled = true
+      control.callWorker(after: index)
+    }
     return taken
+  }
+
+  private mutating func endConnection() {
+    isConnected = false
+    control.hasEnded.store(true, ordering: .releasing)
+    control.kickAll()
   }
 
   private mutating func flush() {
@@ -182,23 +199,29 @@ struct DiskFSWorker: ~Copyable {
   }
 
   private mutating func sleep() {
-    if !free.isEmpty {
-      hasPassedOn = false
-    } else if !hasPassedOn {
-      // The kernel may have spent the wake-ups of a whole burst on this worker (EPOLLEXCLUSIVE), and there may be more
-      // than it has slots for.
-      hasPassedOn = true
-      control.kicks[(index + 1) % control.kicks.count].signal()
+    hasCalled = false
+    let isFull = free.isEmpty
+    if isFull {
+      // There may be more than this worker has slots for, and nobody else may be looking.
+      control.fullWorkerCount.add(1, ordering: .sequentiallyConsistent)
+      control.callWorker(after: index)
+    } else if index > 0, inFlight == 0, control.fullWorkerCount.load(ordering: .sequentiallyConsistent) == 0 {
+      isListening = false
     }
-    let set = isConnected && !free.isEmpty ? everything : completions
-    let count = set.wait(milliseconds: -1)
-    for event in 0..<count {
-      switch set.token(at: event) {
-      case 0: if set.hasFailed(at: event) { isConnected = false }
-      case 2: kick.drain()
-      default: break
+    if !queue.prepareToWait() {
+      let set = isConnected && isListening && !isFull ? everything : completions
+      let count = set.wait(milliseconds: -1)
+      for event in 0..<count {
+        switch set.token(at: event) {
+        case 0: if set.hasFailed(at: event) { endConnection() }
+        case 2:
+          kick.drain()
+          isListening = true
+        default: break
+        }
       }
     }
+    if isFull { control.fullWorkerCount.subtract(1, ordering: .sequentiallyConsistent) }
   }
 
   private mutating func reloadTree() {

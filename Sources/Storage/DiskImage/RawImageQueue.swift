@@ -36,17 +36,13 @@ final class RawImageQueue: BlockQueue {
   /// One piece per slot, for the zeros that it writes.
   var zeroTables: ScatterTables
   private let ring: URing?
-  /// Wakes the owner where there is no ring.
-  private let wake: EventFD?
+  /// Never signalled: stands for the ring where there is none, and everything is done at once.
+  private let silence: EventFD?
   private let file: URing.File
   private let cached: URing.File
   private var finished: [BlockCompletion] = []
   private var taken: [BlockCompletion] = []
-  private var isSignalled = false
   private var hasUnsent = false
-
-  /// Stands for the operation that only wakes the owner.
-  private static let wakeUserData = UInt64.max
 
   init(image: RawImage, depth: Int) throws(Errno) {
     guard depth > 0, depth <= 16384 else { throw .EINVAL }
@@ -69,17 +65,17 @@ final class RawImageQueue: BlockQueue {
         cached = .registered(1)
       }
       self.ring = ring
-      wake = nil
+      silence = nil
     } catch {
       guard error == .ENOSYS || error == .EPERM || error == .EACCES else { throw error }
       ring = nil
-      wake = try EventFD()
+      silence = try EventFD()
     }
     self.file = file
     self.cached = cached
   }
 
-  var readinessDescriptor: Int32 { ring?.descriptor ?? wake?.descriptor ?? -1 }
+  var readinessDescriptor: Int32 { ring?.descriptor ?? silence?.descriptor ?? -1 }
 
   func submit(_ request: BlockRequest) {
     precondition(Int(request.tag) < depth && slots[Int(request.tag)].step == .idle, "the tag is in flight")
@@ -94,26 +90,15 @@ final class RawImageQueue: BlockQueue {
   }
 
   func flushSubmissions() {
-    if !finished.isEmpty, !isSignalled {
-      wake?.signal()
-      isSignalled = ring == nil
-      if let ring, (try? ring.prepareNoOperation(userData: Self.wakeUserData)) != nil {
-        isSignalled = true
-        hasUnsent = true
-      }
-    }
     send()
   }
+
+  func prepareToWait() -> Bool { !finished.isEmpty }
 
   @discardableResult
   func reap(_ body: (BlockCompletion) -> Void) -> Int {
     if let ring {
-      while let (userData, result) = ring.takeCompletion() {
-        if userData == Self.wakeUserData { isSignalled = false } else { complete(Int(userData), result) }
-      }
-    } else if isSignalled {
-      isSignalled = false
-      wake?.drain()
+      while let (userData, result) = ring.takeCompletion() { complete(Int(userData), result) }
     }
     // What `body` submits and is done at once waits for the next call, so that one call ends.
     swap(&finished, &taken)

@@ -60,6 +60,8 @@ final class StorvscQueue: BlockQueue {
   var hasUnflushed = false
   var ringIsFull = false
   var isMasked = false
+  /// Whether the owner may have slept on `readinessDescriptor` since the last `reap`.
+  private var isWaiting = false
   var wantsCapacity = false
   var controlCommand: ControlCommand?
 
@@ -170,6 +172,7 @@ final class StorvscQueue: BlockQueue {
   @discardableResult
   func reap(_ body: (BlockCompletion) -> Void) -> Int {
     turns &+= 1
+    if isWaiting { acknowledgeReadiness() }
     if port.hasMail.load(ordering: .acquiring) { takeMail() }
     if timerDue != 0, delayedCount > 0 || turns % 64 == 0 {
       let now = monotonicNanoseconds()
@@ -182,7 +185,7 @@ final class StorvscQueue: BlockQueue {
       cutReady()
       flushSubmissions()
       if finishedCount > 0 { break }
-      if !worked && !becomesIdle() { break }
+      if !worked { break }
     }
     return deliver(body)
   }
@@ -231,8 +234,8 @@ final class StorvscQueue: BlockQueue {
     return count > 0
   }
 
-  /// Prepares for the owner's sleep; answers whether there is something to do after all.
-  private func becomesIdle() -> Bool {
+  func prepareToWait() -> Bool {
+    if finishedCount > 0 || hasUnflushed { return true }
     if let channel {
       do throws(ChannelError) {
         isMasked = false
@@ -245,6 +248,13 @@ final class StorvscQueue: BlockQueue {
     if timerDue == 0, freeEntries.count < entries.count || outageSince != 0 {
       setTimer(monotonicNanoseconds() + tickNanoseconds)
     }
+    isWaiting = true
+    return false
+  }
+
+  /// Resets what may have woken the owner.
+  private func acknowledgeReadiness() {
+    isWaiting = false
     let count = readiness.wait(milliseconds: 0)
     for index in 0..<count {
       switch readiness.token(at: index) {
@@ -257,7 +267,6 @@ final class StorvscQueue: BlockQueue {
         tick(monotonicNanoseconds())
       }
     }
-    return count > 0
   }
 
   private func deliver(_ body: (BlockCompletion) -> Void) -> Int {
