@@ -14,7 +14,8 @@ extension StorvspEndpoint {
       answer(address, data.capacity == nil ? .checkCondition(.noMedium) : .success(dataByteCount: 0))
     case .requestSense(_, let allocation):
       let sense = unit.nexus.takeAttention()?.sense ?? .none
-      deliver([UInt8](zeroed: SenseData.byteCount) { sense.encode(into: &$0) }, allocation: allocation, &buffer, address)
+      deliver(
+        [UInt8](zeroed: SenseData.byteCount) { sense.encode(into: &$0) }, allocation: allocation, &buffer, address)
     case .inquiry(let page, let allocation):
       guard let bytes = page.map(data.vitalProductData) ?? data.inquiry else {
         return answer(address, .checkCondition(.invalidFieldInCDB))

@@ -94,7 +94,9 @@ import WireBytes
   @Test func modes() {
     #expect(guest.run([0x1a, 8, 0x08, 0, 255, 0], in: 255).data == data("D11"))
     #expect(guest.run([0x1a, 8, 0x3f, 0, 4, 0], in: 4).data == [0x0f, 0, 0x10, 0])
-    #expect(guest.run([0x1a, 8, 0x48, 0, 255, 0], in: 255).data == [0x0f, 0, 0x10, 0, 8, 10] + [UInt8](repeating: 0, count: 10))
+    #expect(
+      guest.run([0x1a, 8, 0x48, 0, 255, 0], in: 255).data == [0x0f, 0, 0x10, 0, 8, 10]
+        + [UInt8](repeating: 0, count: 10))
     expectSense(guest.run([0x1a, 8, 0xc8, 0, 255, 0], in: 255), .savingParametersNotSupported)
     expectSense(guest.run([0x1a, 8, 0x01, 0, 255, 0], in: 255), .invalidFieldInCDB)
     expectSense(guest.run([0x1a, 8, 0x08, 1, 255, 0], in: 255), .invalidFieldInCDB)
@@ -180,7 +182,9 @@ import WireBytes
     let last: UInt64 = 128 << 20
     for opcode in [0x88, 0x8a] as [UInt8] {
       let out = opcode == 0x8a ? [UInt8](repeating: 9, count: 1024) : nil
-      for (lba, count) in [(last, 1), (last - 1, 2), (UInt64.max, 1), (UInt64.max - 1, 2), (1 << 63, 2)] as [(UInt64, UInt32)] {
+      for (lba, count) in [(last, 1), (last - 1, 2), (UInt64.max, 1), (UInt64.max - 1, 2), (1 << 63, 2)]
+        as [(UInt64, UInt32)]
+      {
         expectSense(guest.run(cdb16(opcode, 0, lba, count), out: out, in: 1024), .lbaOutOfRange, "\(lba)")
       }
       expectSense(guest.run(cdb16(opcode, 0x20, 0, 2), out: out, in: 1024), .invalidFieldInCDB)
@@ -310,9 +314,11 @@ import WireBytes
     }
     expectSense(guest.run(cdb16(0x9e, 0x11, 0, 32), in: 32), .invalidFieldInCDB)
     expectSense(guest.run([0x28, 0, 0, 0, 0, 0], in: 512), .invalidFieldInCDB)
-    #expect(guest.run([0x03, 0, 0, 0, 18, 0], in: 18).data == [0x70, 0, 0, 0, 0, 0, 0, 10] + [UInt8](repeating: 0, count: 10))
+    #expect(
+      guest.run([0x03, 0, 0, 0, 18, 0], in: 18).data == [0x70, 0, 0, 0, 0, 0, 0, 10] + [UInt8](repeating: 0, count: 10))
     controller.disks[0].post(.capacityChanged)
-    #expect(guest.run([0x03, 0, 0, 0, 18, 0], in: 18).data.prefix(14) == [0x70, 0, 6, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x2a, 9])
+    #expect(
+      guest.run([0x03, 0, 0, 0, 18, 0], in: 18).data.prefix(14) == [0x70, 0, 6, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x2a, 9])
     #expect(guest.run([0, 0, 0, 0, 0, 0]).isGood)
   }
 

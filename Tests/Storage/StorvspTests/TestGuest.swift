@@ -222,7 +222,9 @@ final class TestChannel {
 
 extension SCSIController {
   /// A controller with one disk at LUN 0.
-  static func with(_ disk: TestDisk, _ change: (inout SCSIControllerOptions) -> Void = { _ in }) throws -> SCSIController {
+  static func with(_ disk: TestDisk, _ change: (inout SCSIControllerOptions) -> Void = { _ in }) throws
+    -> SCSIController
+  {
     var options = SCSIControllerOptions()
     change(&options)
     let controller = SCSIController(instance: GUID(1, 2, 3, 4), options: options)
