@@ -70,8 +70,8 @@ extension StorvspEndpoint {
     }
   }
 
-  /// The answers of an address without a disk. Guests look for disks with two of the commands, and take the failure of any
-  /// other as the loss of a disk.
+  /// The answers of an address without a disk. Guests look for disks with two of the commands, and take the failure of
+  /// any other as the loss of a disk.
   func executeAbsent(
     _ cdb: CommandDescriptorBlock, _ request: SCSIRequest, _ buffer: inout GuestBuffer, _ address: ReplyAddress
   ) {

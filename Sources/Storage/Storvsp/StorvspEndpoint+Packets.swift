@@ -121,8 +121,8 @@ extension StorvspEndpoint {
     execute(cdb, request, unit: place, &buffer, address)
   }
 
-  /// Names `count` bytes of the guest's memory in the table of the next free slot; false when not all of it is the guest's
-  /// memory.
+  /// Names `count` bytes of the guest's memory in the table of the next free slot; false when not all of it is the
+  /// guest's memory.
   func resolve(_ buffer: inout GuestBuffer, byteCount count: Int) -> Bool {
     buffer.resolve(byteCount: count, in: session.guest.memory, into: &tables[freeSlots[freeSlots.count - 1]])
   }

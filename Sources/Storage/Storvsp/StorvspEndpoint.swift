@@ -10,8 +10,8 @@ import WireBytes
 
 /// The host's end of one channel of a SCSI controller, owned by one thread.
 ///
-/// Each command has a slot of a fixed table while it runs. A packet is taken from the ring only while a slot is free and
-/// the outgoing ring has room for its answer, so that a finished command never waits for the guest.
+/// Each command has a slot of a fixed table while it runs. A packet is taken from the ring only while a slot is free
+/// and the outgoing ring has room for its answer, so that a finished command never waits for the guest.
 final class StorvspEndpoint: HostEndpoint {
   /// The most slots of a channel.
   static let maximumDepth = 256
@@ -52,7 +52,8 @@ final class StorvspEndpoint: HostEndpoint {
   var unitIndex = [Int16](repeating: -1, count: DiskAddress.count)
   private var knownGeneration: UInt64 = 0
 
-  /// Packets taken whose answers are not written yet, and how many more may be taken: the ring has room for all of them.
+  /// Packets taken whose answers are not written yet, and how many more may be taken: the ring has room for all of
+  /// them.
   private var owedReplies = 0
   private var credits = 0
 
