@@ -29,7 +29,8 @@ final class ChannelUnit {
     finished &+= 1
   }
 
-  /// Whether no command has ended for a second, as far as those who asked have seen. Asked only when many are in flight.
+  /// Whether no command has ended for a second, as far as those who asked have seen. Asked only when many are in
+  /// flight.
   func isStalled() -> Bool {
     let now = monotonicNanoseconds()
     if finished != seenFinished || seenAt == 0 {

@@ -14,7 +14,8 @@ final class EndpointSignal: Sendable {
 
   var descriptor: Int32 { event.descriptor }
 
-  /// Wakes the endpoint. The descriptor is readable before the flag shows, so that `consume` always finds what it drains.
+  /// Wakes the endpoint. The descriptor is readable before the flag shows, so that `consume` always finds what it
+  /// drains.
   func raise() {
     event.signal()
     isRaised.store(true, ordering: .releasing)

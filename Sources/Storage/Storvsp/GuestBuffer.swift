@@ -32,8 +32,8 @@ struct GuestBuffer: ~Escapable {
     isSound = byteCount <= limit && UInt64(byteCount) <= ranges.totalByteCount
   }
 
-  /// Names the first `count` bytes, at most `byteCount`, in `table`; false when they are not all memory of the guest, or
-  /// do not fit.
+  /// Names the first `count` bytes, at most `byteCount`, in `table`; false when they are not all memory of the guest,
+  /// or do not fit.
   mutating func resolve(byteCount count: Int, in memory: GuestMemory, into table: inout ScatterTable) -> Bool {
     table.removeAll()
     if count == 0 { return true }

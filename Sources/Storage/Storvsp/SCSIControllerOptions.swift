@@ -5,7 +5,7 @@ public struct SCSIControllerOptions: Sendable, Equatable {
   /// The most channels beyond the primary one; disks that serve fewer queues lower it.
   public var maximumSubChannelCount = 3
   /// The most requests in flight on one channel, 1 to 256.
-  public var channelDepth = StorvspEndpoint.maximumDepth
+  public var channelDepth = ChannelServer.maximumDepth
 
   /// The usual values.
   public init() {}
@@ -15,7 +15,7 @@ public struct SCSIControllerOptions: Sendable, Equatable {
     var result = self
     result.maximumTransferByteCount = min(max(maximumTransferByteCount & ~4095, 4096), 2 << 20)
     result.maximumSubChannelCount = min(max(maximumSubChannelCount, 0), 255)
-    result.channelDepth = min(max(channelDepth, 1), StorvspEndpoint.maximumDepth)
+    result.channelDepth = min(max(channelDepth, 1), ChannelServer.maximumDepth)
     return result
   }
 }

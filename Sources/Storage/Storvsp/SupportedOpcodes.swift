@@ -1,7 +1,8 @@
 import SCSI
 import WireBytes
 
-/// What REPORT SUPPORTED OPERATION CODES tells (T10 SPC-4): the commands of a disk, and which bits of them mean something.
+/// What REPORT SUPPORTED OPERATION CODES tells (T10 SPC-4): the commands of a disk, and which bits of them mean
+/// something.
 struct SupportedOpcodes {
   private struct Entry {
     var opcode: Opcode

@@ -149,7 +149,8 @@ final class TestQueue: BlockQueue {
     }
     let batch = waiting
     // Each call ends about half of what is there, in any order.
-    let chosen = disk.scrambleSeed == nil ? batch : batch.shuffled(using: &random).prefix(batch.count / 2 + 1).map { $0 }
+    let chosen =
+      disk.scrambleSeed == nil ? batch : batch.shuffled(using: &random).prefix(batch.count / 2 + 1).map { $0 }
     waiting.removeAll { request in chosen.contains { $0.tag == request.tag } }
     for request in chosen { body(disk.perform(request)) }
     return chosen.count

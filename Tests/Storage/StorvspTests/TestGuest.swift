@@ -90,7 +90,7 @@ final class TestGuest {
     let id = submit(
       cdb, lun: lun, target: target, path: path, out: out, in: count, offset: offset, direction: direction, on: channel)
     (channel ?? primary).endpoint.run()
-    guard let answer = (channel ?? primary).receive() else {
+    guard let answer = (channel ?? primary).receiveCompletion() else {
       Issue.record("no answer")
       return Result(completion: .success(dataByteCount: 0), header: .cancelled, data: [])
     }
@@ -147,6 +147,8 @@ final class TestChannel {
   let endpoint: any HostEndpoint
   private var out: OutgoingRing
   private var input: IncomingRing
+  /// ENUMERATE_BUS notices that came.
+  private(set) var noticeCount = 0
   private var buffer = [UInt8](repeating: 0, count: 8192)
 
   init(_ session: any HostDeviceSession, index: Int, ringByteCount: Int) throws {
@@ -196,11 +198,20 @@ final class TestChannel {
     return count > 0 ? Array(buffer[..<count]) : nil
   }
 
+  /// The next completion; notices in front of it are counted.
+  func receiveCompletion() -> [UInt8]? {
+    while let packet = receive() {
+      if packet[0] == 11 { return packet }
+      if packet[0] == 6, packet[16] == 11 { noticeCount += 1 }
+    }
+    return nil
+  }
+
   /// Sends, runs the host, and answers what came; empty without an answer.
   func transact(type: UInt16, id: UInt64, flags: UInt16 = 1, extra: [UInt64] = [], _ payload: [UInt8]) -> [UInt8] {
     send(type: type, id: id, flags: flags, extra: extra, payload)
     endpoint.run()
-    return receive() ?? []
+    return receiveCompletion() ?? []
   }
 
   /// Bytes of the host's ring.
@@ -211,7 +222,9 @@ final class TestChannel {
 
 extension SCSIController {
   /// A controller with one disk at LUN 0.
-  static func with(_ disk: TestDisk, _ change: (inout SCSIControllerOptions) -> Void = { _ in }) throws -> SCSIController {
+  static func with(_ disk: TestDisk, _ change: (inout SCSIControllerOptions) -> Void = { _ in }) throws
+    -> SCSIController
+  {
     var options = SCSIControllerOptions()
     change(&options)
     let controller = SCSIController(instance: GUID(1, 2, 3, 4), options: options)

@@ -5,8 +5,8 @@ import StorvscProtocol
 import WireBytes
 
 /// The disk target: what each command of a guest does.
-extension StorvspEndpoint {
-  func execute(
+extension ChannelServer {
+  mutating func execute(
     _ cdb: CommandDescriptorBlock, _ request: SCSIRequest, unit place: Int?, _ buffer: inout GuestBuffer,
     _ address: ReplyAddress
   ) {
@@ -80,7 +80,7 @@ extension StorvspEndpoint {
   // MARK: The medium
 
   @inline(__always)
-  private func transfer(
+  private mutating func transfer(
     _ work: IOSlot.Work, _ lba: UInt64, _ blocks: UInt32, fua: Bool, _ place: Int, _ unit: ChannelUnit,
     _ buffer: inout GuestBuffer, _ address: ReplyAddress
   ) {
@@ -108,7 +108,7 @@ extension StorvspEndpoint {
 
   /// Starts a command, unless its disk has nearly all slots of the channel and finishes nothing: the other disks of the
   /// channel must go on.
-  private func enter(_ slot: IOSlot, _ unit: ChannelUnit, _ address: ReplyAddress) {
+  private mutating func enter(_ slot: IOSlot, _ unit: ChannelUnit, _ address: ReplyAddress) {
     if unit.outstanding * 4 >= depth * 3, depth > 4, unit.isStalled() {
       clearSideTables(freeSlots[freeSlots.count - 1])
       return answer(address, .completion(.busy, .taskSetFull))
@@ -120,14 +120,14 @@ extension StorvspEndpoint {
   }
 
   /// Everything that completed before is durable afterwards.
-  private func flush(_ place: Int, _ unit: ChannelUnit, _ address: ReplyAddress) {
+  private mutating func flush(_ place: Int, _ unit: ChannelUnit, _ address: ReplyAddress) {
     // Nothing can be volatile on a disk that is never written.
     if unit.profile.isReadOnly { return answer(address, .success(dataByteCount: 0)) }
     unit.hasWritten = false
     enter(IOSlot(work: .flush, unit: Int16(place)), unit, address)
   }
 
-  private func unmap(
+  private mutating func unmap(
     _ length: Int, _ anchor: Bool, _ place: Int, _ unit: ChannelUnit, _ buffer: inout GuestBuffer,
     _ address: ReplyAddress
   ) {
@@ -159,7 +159,7 @@ extension StorvspEndpoint {
     enter(slot, unit, address)
   }
 
-  private func writeSame(
+  private mutating func writeSame(
     _ extent: BlockExtent, _ unmap: Bool, _ ndob: Bool, _ anchor: Bool, _ place: Int, _ unit: ChannelUnit,
     _ buffer: inout GuestBuffer, _ address: ReplyAddress
   ) {
@@ -209,7 +209,7 @@ extension StorvspEndpoint {
     return region
   }
 
-  private func lbaStatus(
+  private mutating func lbaStatus(
     _ lba: UInt64, _ allocation: Int, _ place: Int, _ unit: ChannelUnit, _ buffer: inout GuestBuffer,
     _ address: ReplyAddress
   ) {
@@ -226,7 +226,7 @@ extension StorvspEndpoint {
     enter(slot, unit, address)
   }
 
-  private func verify(
+  private mutating func verify(
     _ extent: BlockExtent, _ byteCheck: UInt8, _ writing: Bool, _ unit: ChannelUnit, _ address: ReplyAddress
   ) {
     if writing { return answer(address, .checkCondition(.invalidOpcode)) }
@@ -241,7 +241,7 @@ extension StorvspEndpoint {
   // MARK: Data of control commands
 
   /// A private copy of the parameter list of a command; nil when it was answered already.
-  func parameterList(_ length: Int, _ buffer: inout GuestBuffer, _ address: ReplyAddress) -> [UInt8]? {
+  mutating func parameterList(_ length: Int, _ buffer: inout GuestBuffer, _ address: ReplyAddress) -> [UInt8]? {
     guard length <= buffer.byteCount, length <= 65535 else {
       answer(address, .checkCondition(.parameterListLengthError))
       return nil
@@ -257,7 +257,7 @@ extension StorvspEndpoint {
   }
 
   /// Gives `bytes` to the guest, as many as it has allocated and has room for.
-  func deliver(_ bytes: [UInt8], allocation: Int, _ buffer: inout GuestBuffer, _ address: ReplyAddress) {
+  mutating func deliver(_ bytes: [UInt8], allocation: Int, _ buffer: inout GuestBuffer, _ address: ReplyAddress) {
     let count = min(bytes.count, allocation, buffer.byteCount)
     guard resolve(&buffer, byteCount: count) else {
       return answer(address, .checkCondition(.invalidFieldInCDB))

@@ -5,7 +5,7 @@ import VMBusChannel
 import VMBusProtocol
 import WireBytes
 
-extension StorvspEndpoint {
+extension ChannelServer {
   /// What a packet is answered with: its id, and as many bytes as it had itself, at most 64.
   struct ReplyAddress {
     var transactionID: UInt64
@@ -13,7 +13,7 @@ extension StorvspEndpoint {
   }
 
   /// Takes one packet: a private copy, whose descriptor fits it.
-  func handle(_ descriptor: PacketDescriptor, _ packet: RawSpan) {
+  mutating func handle(_ descriptor: PacketDescriptor, _ packet: RawSpan) {
     guard descriptor.type == .inBand || descriptor.type == .gpaDirect else {
       return fail(.packet(.type(descriptor.type)))
     }
@@ -34,7 +34,7 @@ extension StorvspEndpoint {
     }
   }
 
-  private func negotiate(_ operation: StorvscOperation, _ payload: RawSpan, _ address: ReplyAddress) {
+  private mutating func negotiate(_ operation: StorvscOperation, _ payload: RawSpan, _ address: ReplyAddress) {
     guard isPrimary else {
       let isReset = operation == .resetLUN || operation == .resetAdapter || operation == .resetBus
       let refusal = operation.isFromGuest ? NTStatus.invalidDeviceState : .invalidDeviceRequest
@@ -56,7 +56,7 @@ extension StorvspEndpoint {
     }
   }
 
-  private func carryOut(_ result: NegotiationState.Reply, _ address: ReplyAddress) {
+  private mutating func carryOut(_ result: NegotiationState.Reply, _ address: ReplyAddress) {
     switch result {
     case .status(let status):
       answer(address, status)
@@ -78,7 +78,7 @@ extension StorvspEndpoint {
   }
 
   /// Answers with a status, and what `fill` puts after the header.
-  private func answer(
+  private mutating func answer(
     _ address: ReplyAddress, _ status: NTStatus, _ fill: (inout MutableRawSpan) -> Void = { _ in }
   ) {
     reply.withMutableBytes { bytes in
@@ -90,7 +90,7 @@ extension StorvspEndpoint {
   }
 
   /// Answers a SCSI request.
-  func answer(_ address: ReplyAddress, _ completion: SCSIRequest) {
+  mutating func answer(_ address: ReplyAddress, _ completion: SCSIRequest) {
     if completion.srbStatus != .success { counters.failures.add(1) }
     var completion = completion
     completion.senseByteCount = UInt8(version.senseByteCount)
@@ -105,7 +105,7 @@ extension StorvspEndpoint {
 
   // MARK: SCSI requests
 
-  private func executeSRB(
+  private mutating func executeSRB(
     _ descriptor: PacketDescriptor, _ packet: RawSpan, _ payload: RawSpan, _ address: ReplyAddress
   ) {
     guard !isPrimary || negotiation.step == .ready else { return answer(address, .invalidDeviceState) }
@@ -121,9 +121,9 @@ extension StorvspEndpoint {
     execute(cdb, request, unit: place, &buffer, address)
   }
 
-  /// Names `count` bytes of the guest's memory in the table of the next free slot; false when not all of it is the guest's
-  /// memory.
-  func resolve(_ buffer: inout GuestBuffer, byteCount count: Int) -> Bool {
+  /// Names `count` bytes of the guest's memory in the table of the next free slot; false when not all of it is the
+  /// guest's memory.
+  mutating func resolve(_ buffer: inout GuestBuffer, byteCount count: Int) -> Bool {
     buffer.resolve(byteCount: count, in: session.guest.memory, into: &tables[freeSlots[freeSlots.count - 1]])
   }
 

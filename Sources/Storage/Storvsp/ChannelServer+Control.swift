@@ -4,8 +4,8 @@ import StorvscProtocol
 import WireBytes
 
 /// Commands that do not touch the medium. They are rare, and may allocate.
-extension StorvspEndpoint {
-  func executeControl(
+extension ChannelServer {
+  mutating func executeControl(
     _ command: Command, _ unit: ChannelUnit, _ buffer: inout GuestBuffer, _ address: ReplyAddress
   ) {
     let data = DiskParameterData(unit.nexus.disk.info, transferByteCount: maximumTransferByteCount)
@@ -14,7 +14,8 @@ extension StorvspEndpoint {
       answer(address, data.capacity == nil ? .checkCondition(.noMedium) : .success(dataByteCount: 0))
     case .requestSense(_, let allocation):
       let sense = unit.nexus.takeAttention()?.sense ?? .none
-      deliver([UInt8](zeroed: SenseData.byteCount) { sense.encode(into: &$0) }, allocation: allocation, &buffer, address)
+      deliver(
+        [UInt8](zeroed: SenseData.byteCount) { sense.encode(into: &$0) }, allocation: allocation, &buffer, address)
     case .inquiry(let page, let allocation):
       guard let bytes = page.map(data.vitalProductData) ?? data.inquiry else {
         return answer(address, .checkCondition(.invalidFieldInCDB))
@@ -69,9 +70,9 @@ extension StorvspEndpoint {
     }
   }
 
-  /// The answers of an address without a disk. Guests look for disks with two of the commands, and take the failure of any
-  /// other as the loss of a disk.
-  func executeAbsent(
+  /// The answers of an address without a disk. Guests look for disks with two of the commands, and take the failure of
+  /// any other as the loss of a disk.
+  mutating func executeAbsent(
     _ cdb: CommandDescriptorBlock, _ request: SCSIRequest, _ buffer: inout GuestBuffer, _ address: ReplyAddress
   ) {
     switch cdb.opcode {
@@ -94,7 +95,7 @@ extension StorvspEndpoint {
     }
   }
 
-  private func reportLUNs(
+  private mutating func reportLUNs(
     _ select: UInt8, _ allocation: Int, target: UInt8?, _ buffer: inout GuestBuffer, _ address: ReplyAddress
   ) {
     // Select 1 asks for well-known units, of which there is none.
@@ -102,7 +103,7 @@ extension StorvspEndpoint {
     deliver([UInt8](zeroed: list.byteCount) { list.encode(into: &$0) }, allocation: allocation, &buffer, address)
   }
 
-  private func modeSelect(
+  private mutating func modeSelect(
     _ length: Int, _ ten: Bool, _ data: DiskParameterData, _ buffer: inout GuestBuffer, _ address: ReplyAddress
   ) {
     guard let bytes = parameterList(length, &buffer, address) else { return }
@@ -119,7 +120,7 @@ extension StorvspEndpoint {
     answer(address, .success(dataByteCount: UInt32(length)))
   }
 
-  private func persistentReserve(
+  private mutating func persistentReserve(
     _ action: PersistentReserveOutAction, _ scope: UInt8, _ type: ReservationType, _ length: Int,
     _ unit: ChannelUnit, _ buffer: inout GuestBuffer, _ address: ReplyAddress
   ) {

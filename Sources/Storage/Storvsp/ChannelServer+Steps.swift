@@ -7,12 +7,12 @@ import WireBytes
 
 /// Carrying out commands that need the device: in one step nearly always, in slices where a command is larger than what
 /// the device takes, or than what one guest may occupy it with.
-extension StorvspEndpoint {
+extension ChannelServer {
   /// The longest step of a discard or of writing zeros, in bytes.
   private static let zeroSliceByteCount: UInt64 = 1 << 30
 
   /// Puts a command into the free slot whose table `resolve` has filled, and starts its first step.
-  func start(_ slot: IOSlot) {
+  mutating func start(_ slot: IOSlot) {
     guard let tag = freeSlots.popLast(), let unit = units[Int(slot.unit)] else { return }
     slots[tag] = slot
     unit.outstanding += 1
@@ -20,7 +20,7 @@ extension StorvspEndpoint {
   }
 
   /// Submits the next step of a slot.
-  private func issue(_ tag: Int, _ unit: ChannelUnit) {
+  private mutating func issue(_ tag: Int, _ unit: ChannelUnit) {
     let queue: any BlockQueue
     do throws(BlockError) { queue = try self.queue(of: unit) } catch {
       return complete(tag, unit, error.completion(isRead: slots[tag].work == .read))
@@ -62,7 +62,7 @@ extension StorvspEndpoint {
   }
 
   /// The memory of the next `count` bytes of a transfer.
-  private func memory(_ tag: Int, _ slot: IOSlot, _ count: UInt64) -> ScatterList {
+  private mutating func memory(_ tag: Int, _ slot: IOSlot, _ count: UInt64) -> ScatterList {
     if slot.work == .writePattern, let bounce = bounces[tag] {
       parts[tag].removeAll()
       _ = parts[tag].append(bounce.slice.slice(at: 0, count: Int(count)))
@@ -91,7 +91,7 @@ extension StorvspEndpoint {
   }
 
   /// A step has ended: the next one, or the answer.
-  func finishStep(_ completion: BlockCompletion) {
+  mutating func finishStep(_ completion: BlockCompletion) {
     let tag = Int(completion.tag)
     precondition(tag < depth && slots[tag].work != .idle, "a device completed what was not submitted")
     let slot = slots[tag]
@@ -121,7 +121,7 @@ extension StorvspEndpoint {
   }
 
   /// Makes the next extent of the list the range of the slot; false after the last.
-  private func nextExtent(_ tag: Int, _ unit: ChannelUnit) -> Bool {
+  private mutating func nextExtent(_ tag: Int, _ unit: ChannelUnit) -> Bool {
     let index = Int(slots[tag].extentIndex)
     guard index < extents[tag].count else { return false }
     slots[tag].offset = extents[tag][index].lba * unit.profile.sectorByteCount
@@ -131,7 +131,7 @@ extension StorvspEndpoint {
   }
 
   /// GET LBA STATUS: the state of the run at the asked block.
-  private func finishExtent(_ tag: Int, _ unit: ChannelUnit, _ completion: BlockCompletion) {
+  private mutating func finishExtent(_ tag: Int, _ unit: ChannelUnit, _ completion: BlockCompletion) {
     let slot = slots[tag]
     if let error = completion.error, error != .notSupported {
       return complete(tag, unit, error.completion(isRead: true))
@@ -151,7 +151,7 @@ extension StorvspEndpoint {
     complete(tag, unit, .success(dataByteCount: UInt32(count)))
   }
 
-  private func complete(_ tag: Int, _ unit: ChannelUnit, _ completion: SCSIRequest) {
+  private mutating func complete(_ tag: Int, _ unit: ChannelUnit, _ completion: SCSIRequest) {
     let slot = slots[tag]
     release(tag, unit)
     // A flush of this end itself, when the channel closes.
@@ -159,7 +159,7 @@ extension StorvspEndpoint {
     answer(ReplyAddress(transactionID: slot.transactionID, byteCount: Int(slot.replyByteCount)), completion)
   }
 
-  private func release(_ tag: Int, _ unit: ChannelUnit) {
+  private mutating func release(_ tag: Int, _ unit: ChannelUnit) {
     clearSideTables(tag)
     slots[tag].work = .idle
     freeSlots.append(tag)
@@ -167,7 +167,7 @@ extension StorvspEndpoint {
   }
 
   /// Frees what a command has beside its slot: the next command in it must not find that.
-  func clearSideTables(_ tag: Int) {
+  mutating func clearSideTables(_ tag: Int) {
     if !extents[tag].isEmpty { extents[tag] = [] }
     if bounces[tag] != nil { bounces[tag] = nil }
   }
