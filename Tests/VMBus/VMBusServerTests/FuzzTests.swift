@@ -16,6 +16,7 @@ import VMBusServer
     var closing: [ChannelKey] = []
     var devices: [UInt64] = [1, 2]
     var connects = 0
+    var opens = 0
     for step in 0..<3000 {
       let relid = UInt32(random.next() % 5)
       let gpadl = UInt32(random.next() % 8)
@@ -53,6 +54,7 @@ import VMBusServer
         if random.next() & 7 == 0 { bytes = Array(bytes.prefix(Int(random.next() % 50))) }
         talk.note(talk.connection.receive(bytes, connectionID: UInt32(random.next() % 5)))
       }
+      opens += talk.opens.count
       opening += talk.opens.map(\.key)
       closing += talk.closes
       talk.opens = []
@@ -60,7 +62,7 @@ import VMBusServer
       if talk.connection.isConnected { connects += 1 }
       _ = talk.take()
     }
-    #expect(connects > 0)
+    #expect(connects > 0 && opens > 0)
     // The end: every end that was made, or is being made, is asked to close, once.
     talk.note(talk.connection.end())
     for key in opening { talk.note(talk.connection.openFinished(key, succeeded: true)) }
