@@ -49,7 +49,12 @@ import WireBytes
       ("no hello", { try $0.send(TransportFrame(.message, payload: [3, 0, 0, 0, 0, 0, 0, 0])) }),
       ("wrong version", { try $0.send(TransportFrame(.hello, value: 2, payload: TransportFrame.magic)) }),
       ("wrong magic", { try $0.send(TransportFrame(.hello, value: 1, payload: [1])) }),
-      ("memory without a file", { try $0.send(.hello); try $0.send(.memory(guestAddress: 0, byteCount: 4096)) }),
+      (
+        "memory without a file",
+        {
+          try $0.send(.hello); try $0.send(.memory(guestAddress: 0, byteCount: 4096))
+        }
+      ),
       (
         "wrong length",
         {
@@ -72,18 +77,35 @@ import WireBytes
           try $0.send(.memory(guestAddress: 1 << 20, byteCount: 1 << 20), descriptors: [$0.file.descriptor])
         }
       ),
-      ("far memory", { try $0.send(.hello)
-        try $0.send(.memory(guestAddress: 1 << 60, byteCount: 1 << 20), descriptors: [$0.file.descriptor])
-      }),
-      ("hello again", { try $0.introduce(); try $0.send(.hello) }),
-      ("doorbells of a guest", { try $0.introduce()
-        try $0.send(TransportFrame(.message, payload: [3, 0, 0, 0, 0, 0, 0, 0]))
-        try $0.send(TransportFrame(.doorbells, value: 1))
-      }),
-      ("too many descriptors", { try $0.introduce()
-        try $0.send(
-          TransportFrame(.message, payload: [3, 0, 0, 0, 0, 0, 0, 0]), descriptors: [0, 0])
-      }),
+      (
+        "far memory",
+        {
+          try $0.send(.hello)
+          try $0.send(.memory(guestAddress: 1 << 60, byteCount: 1 << 20), descriptors: [$0.file.descriptor])
+        }
+      ),
+      (
+        "hello again",
+        {
+          try $0.introduce(); try $0.send(.hello)
+        }
+      ),
+      (
+        "doorbells of a guest",
+        {
+          try $0.introduce()
+          try $0.send(TransportFrame(.message, payload: [3, 0, 0, 0, 0, 0, 0, 0]))
+          try $0.send(TransportFrame(.doorbells, value: 1))
+        }
+      ),
+      (
+        "too many descriptors",
+        {
+          try $0.introduce()
+          try $0.send(
+            TransportFrame(.message, payload: [3, 0, 0, 0, 0, 0, 0, 0]), descriptors: [0, 0])
+        }
+      ),
     ]
     for (name, attempt) in attempts {
       let guest = try RawGuest(bus.path)
@@ -189,6 +211,9 @@ import WireBytes
     device.close()
     #expect(bus.settled { bus.device.sessionCount.load(ordering: .relaxed) == 0 })
     #expect(bus.settled { bus.server.guestCount == 1 })
-    #expect(bus.events.all.contains { $0.contains("the guest is gone") || $0.contains("ECONNRESET") || $0.contains("detached") })
+    #expect(
+      bus.events.all.contains {
+        $0.contains("the guest is gone") || $0.contains("ECONNRESET") || $0.contains("detached")
+      })
   }
 }
