@@ -38,8 +38,9 @@ public final class EchoDriver {
         payload.withMutableBytes { Self.fill(&$0, number: UInt64(sent), count: length) }
         let id = UInt64(sent + 1)
         do throws(ChannelError) {
-          guard try channel.sendInBand(
-            transactionID: id, requestsCompletion: true, payload: payload.rawSpan.extracting(first: length))
+          guard
+            try channel.sendInBand(
+              transactionID: id, requestsCompletion: true, payload: payload.rawSpan.extracting(first: length))
           else {
             isFull = true
             break

@@ -8,7 +8,9 @@ public enum PeerProcess {
     let directory = own.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
     // A test runner that is not the bundle itself names the bundle among its arguments.
     let bundle = CommandLine.arguments.first { $0.hasSuffix(".xctest") }
-    let base = bundle.map { $0.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/") }
+    let base = bundle.map {
+      $0.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+    }
     return try ProcessHandle.start([(base ?? directory) + "/BusPeer"] + arguments, extra: extra)
   }
 }

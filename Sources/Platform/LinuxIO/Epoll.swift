@@ -25,7 +25,8 @@ import CLinux
   ) throws(Errno) {
     // SAFETY: the kernel copies the event during the call.
     var event = unsafe epoll_event()
-    unsafe event.events = EPOLLIN.rawValue | (exclusive ? EPOLLEXCLUSIVE.rawValue : 0) | (edgeTriggered ? EPOLLET.rawValue : 0)
+    unsafe event.events =
+      EPOLLIN.rawValue | (exclusive ? EPOLLEXCLUSIVE.rawValue : 0) | (edgeTriggered ? EPOLLET.rawValue : 0)
     unsafe event.data.u64 = token
     _ = try unsafe checkErrno(epoll_ctl(owned.number, EPOLL_CTL_ADD, descriptor, &event))
   }

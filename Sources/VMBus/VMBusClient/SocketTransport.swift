@@ -136,7 +136,9 @@ final class SocketLink: BusLink {
       if ready & 1 != 0 { wake.drain() }
       guard ready & 2 != 0 else { continue }
       do throws(Errno) {
-        guard let packet = try socket.receive(maximum: TransportFrame.maximumByteCount) else { return "the host is gone" }
+        guard let packet = try socket.receive(maximum: TransportFrame.maximumByteCount) else {
+          return "the host is gone"
+        }
         if let reason = take(packet) { return reason }
       } catch {
         return "receiving failed: \(error)"
@@ -153,7 +155,9 @@ final class SocketLink: BusLink {
       receiver.received(frame.payload)
       return nil
     case .doorbells where packet.descriptorCount == 2 && frame.value <= Self.maximumRelid:
-      guard let guestRings = packet.takeDescriptor(), let hostRings = packet.takeDescriptor() else { return "no doorbells" }
+      guard let guestRings = packet.takeDescriptor(), let hostRings = packet.takeDescriptor() else {
+        return "no doorbells"
+      }
       let pair = (guestRings: EventFD(adopting: guestRings), hostRings: EventFD(adopting: hostRings))
       doorbells.withLock { $0[frame.value] = pair }
       return nil

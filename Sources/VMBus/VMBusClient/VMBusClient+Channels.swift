@@ -24,7 +24,9 @@ extension VMBusClient {
   func createGPADL(_ slice: MemorySlice, relid: UInt32, generation: Int) throws(ChannelError) -> UInt32 {
     guard let address = memory.guestAddress(of: slice), address % UInt64(pageByteCount) == 0, slice.byteCount > 0,
       slice.byteCount <= GPADLDescription.maximumPageCount * pageByteCount
-    else { throw .refused(what: "a GPADL of \(slice.byteCount) bytes", status: MessageStatus.unspecifiedFailure.rawValue) }
+    else {
+      throw .refused(what: "a GPADL of \(slice.byteCount) bytes", status: MessageStatus.unspecifiedFailure.rawValue)
+    }
     let first = address / UInt64(pageByteCount)
     let pageCount = UInt64((slice.byteCount + pageByteCount - 1) / pageByteCount)
     let range = GPADLRange(byteCount: UInt32(slice.byteCount), pages: Array(first..<(first + pageCount)))

@@ -3,11 +3,21 @@ public import VMBusProtocol
 /// Names a device of the server, for its whole life.
 public struct DeviceKey: Hashable, Sendable {
   let number: UInt64
+
+  /// The device of this number; `VMBusServer` hands the numbers out.
+  public init(number: UInt64) {
+    self.number = number
+  }
 }
 
 /// Names one opening of a channel, over all connections of a guest; relids are used again, these are not.
 public struct ChannelKey: Hashable, Sendable {
   let number: UInt64
+
+  /// The opening of this number; `ServerConnection` counts them from 1.
+  public init(number: UInt64) {
+    self.number = number
+  }
 }
 
 /// What `ServerConnection` wants done, in this order.

@@ -199,7 +199,8 @@ extension ServerConnection {
   }
 
   mutating func revokeSubChannels(of device: DeviceKey) {
-    for relid in channels.keys.sorted() where channels[relid]?.device == device && channels[relid]!.subChannelIndex > 0 {
+    for relid in channels.keys.sorted() where channels[relid]?.device == device && channels[relid]!.subChannelIndex > 0
+    {
       revoke(relid)
     }
   }
@@ -221,7 +222,9 @@ extension ServerConnection {
   private mutating func forget(_ channel: ServerChannel) {
     dropGPADLs(of: channel.relid)
     channels[channel.relid] = nil
-    guard channel.subChannelIndex == 0, let index = devices.firstIndex(where: { $0.key == channel.device }) else { return }
+    guard channel.subChannelIndex == 0, let index = devices.firstIndex(where: { $0.key == channel.device }) else {
+      return
+    }
     devices[index].isClientReleased = true
   }
 }

@@ -29,9 +29,10 @@ import VMBusRing
 
   func bytes(_ range: Range<Int>) -> [UInt8] { data.slice(at: range.lowerBound, count: range.count).bytes() }
 
-  @Test(arguments: [
-    (4072, 4072, 0, true), (4072, 4000, 0, false), (4072, 4072, 1, false),
-  ] as [(UInt32, UInt32, UInt32, Bool)])
+  @Test(
+    arguments: [
+      (4072, 4072, 0, true), (4072, 4000, 0, false), (4072, 4072, 1, false),
+    ] as [(UInt32, UInt32, UInt32, Bool)])
   func r1ToR3(write: UInt32, read: UInt32, mask: UInt32, signals: Bool) throws {
     set(write: write, read: read, mask: mask)
     let ring = try Writer(memory)
@@ -191,6 +192,8 @@ import VMBusRing
       let slice = try MemoryRegion(anonymous: 16384).slice.slice(at: 0, count: count)
       #expect(throws: RingError.invalidMemory(byteCount: count)) { _ = try Writer(slice) }
     }
-    #expect(throws: RingError.invalidMemory(byteCount: 8192)) { _ = try Reader(MemoryRegion(anonymous: 16384).slice.slice(at: 8, count: 8192)) }
+    #expect(throws: RingError.invalidMemory(byteCount: 8192)) {
+      _ = try Reader(MemoryRegion(anonymous: 16384).slice.slice(at: 8, count: 8192))
+    }
   }
 }

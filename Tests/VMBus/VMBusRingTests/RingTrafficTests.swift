@@ -67,26 +67,26 @@ import WireBytes
   }
 
   #if !DEBUG
-  @Test func speed() throws {
-    let region = try MemoryRegion(anonymous: 65536 + 4096)
-    OutgoingRing.initialize(region.slice)
-    var outgoing = try OutgoingRing(region.slice)
-    var incoming = try IncomingRing(region.slice)
-    let packet = [UInt8](zeroed: 64) { $0.storeLE(UInt64(6) | 2 << 16 | 8 << 32, at: 0) }
-    var buffer = [UInt8](repeating: 0, count: 512)
-    let rounds = 2_000_000
-    var best = Double.infinity
-    for _ in 0..<5 {
-      let start = monotonicNanoseconds()
-      for _ in 0..<rounds {
-        _ = try outgoing.write(packet.rawSpan)
-        _ = outgoing.publish()
-        _ = try buffer.withMutableBytes { bytes throws(RingError) in try incoming.read(into: &bytes) }
-        _ = try incoming.release()
+    @Test func speed() throws {
+      let region = try MemoryRegion(anonymous: 65536 + 4096)
+      OutgoingRing.initialize(region.slice)
+      var outgoing = try OutgoingRing(region.slice)
+      var incoming = try IncomingRing(region.slice)
+      let packet = [UInt8](zeroed: 64) { $0.storeLE(UInt64(6) | 2 << 16 | 8 << 32, at: 0) }
+      var buffer = [UInt8](repeating: 0, count: 512)
+      let rounds = 2_000_000
+      var best = Double.infinity
+      for _ in 0..<5 {
+        let start = monotonicNanoseconds()
+        for _ in 0..<rounds {
+          _ = try outgoing.write(packet.rawSpan)
+          _ = outgoing.publish()
+          _ = try buffer.withMutableBytes { bytes throws(RingError) in try incoming.read(into: &bytes) }
+          _ = try incoming.release()
+        }
+        best = min(best, Double(monotonicNanoseconds() - start) / Double(rounds))
       }
-      best = min(best, Double(monotonicNanoseconds() - start) / Double(rounds))
+      print("ring push and pop of 64 bytes, published one by one: \(best) ns")
     }
-    print("ring push and pop of 64 bytes, published one by one: \(best) ns")
-  }
   #endif
 }

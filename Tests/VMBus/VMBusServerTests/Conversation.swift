@@ -58,7 +58,9 @@ final class Conversation {
   }
 
   func contact(_ version: ProtocolVersion = .v5_3, pages: MonitorPageAddresses = .none) -> [Message] {
-    post(.initiateContact(InitiateContact(version: version, monitorPages: pages)), connectionID: version.contactConnectionID)
+    post(
+      .initiateContact(InitiateContact(version: version, monitorPages: pages)),
+      connectionID: version.contactConnectionID)
   }
 
   /// Connects and asks for offers; the relids.

@@ -16,19 +16,20 @@ import VMBusServer
     var closing: [ChannelKey] = []
     var devices: [UInt64] = [1, 2]
     var connects = 0
+    var opens = 0
     for step in 0..<3000 {
       let relid = UInt32(random.next() % 5)
       let gpadl = UInt32(random.next() % 8)
       switch random.next() % 24 {
       case 0:
-        if random.next() & 7 == 0 || !talk.connection.isConnected {
+        if random.next() & 31 == 0 || !talk.connection.isConnected {
           let version = ProtocolVersion.known[Int(random.next() % UInt64(ProtocolVersion.known.count))]
           _ = talk.contact(version, pages: MonitorPageAddresses(parentToChild: 0x200000, childToParent: 0x201000))
           _ = talk.post(.requestOffers)
         }
       case 1: if random.next() & 15 == 0 { talk.post(.unload) }
       case 2, 3, 4: try talk.announce(gpadl, relid: relid, pages: Int(random.next() % 60) + 1)
-      case 5, 6, 7: talk.post(talk.request(relid, gpadl: gpadl, downstream: UInt32(random.next() % 8)))
+      case 5, 6, 7: talk.post(talk.request(relid, gpadl: gpadl, downstream: UInt32(random.next() % 8) + 1))
       case 8: talk.post(.closeChannel(relid: relid))
       case 9: talk.post(.relidReleased(relid: relid))
       case 10: talk.post(.gpadlTeardown(relid: relid, gpadl: gpadl))
@@ -43,7 +44,9 @@ import VMBusServer
         }
       case 14: talk.note(talk.connection.offerSubChannels(.make(devices[0]), count: Int(gpadl)))
       case 15, 16:
-        if let key = opening.popLast() { talk.note(talk.connection.openFinished(key, succeeded: random.next() & 3 != 0)) }
+        if let key = opening.popLast() {
+          talk.note(talk.connection.openFinished(key, succeeded: random.next() & 3 != 0))
+        }
       case 17, 18: if let key = closing.popLast() { talk.note(talk.connection.closeFinished(key)) }
       case 19:
         // Reports that nobody waits for change nothing.
@@ -53,6 +56,7 @@ import VMBusServer
         if random.next() & 7 == 0 { bytes = Array(bytes.prefix(Int(random.next() % 50))) }
         talk.note(talk.connection.receive(bytes, connectionID: UInt32(random.next() % 5)))
       }
+      opens += talk.opens.count
       opening += talk.opens.map(\.key)
       closing += talk.closes
       talk.opens = []
@@ -60,7 +64,7 @@ import VMBusServer
       if talk.connection.isConnected { connects += 1 }
       _ = talk.take()
     }
-    #expect(connects > 0)
+    #expect(connects > 0 && opens > 0)
     // The end: every end that was made, or is being made, is asked to close, once.
     talk.note(talk.connection.end())
     for key in opening { talk.note(talk.connection.openFinished(key, succeeded: true)) }
@@ -72,9 +76,11 @@ import VMBusServer
   private func mutated(_ random: inout RandomNumbers, relid: UInt32, gpadl: UInt32) -> [UInt8] {
     let messages: [Message] = [
       .requestOffers, .modifyChannel(relid: relid, targetVP: 1), .closeChannel(relid: relid),
-      .tlConnect(TLConnect(endpoint: .zero, service: .zero)), .initiateContact(InitiateContact(version: .v5_3)),
+      .tlConnect(TLConnect(endpoint: .zero, service: .zero)),
+      random.next() & 31 == 0 ? .initiateContact(InitiateContact(version: .v5_3)) : .requestOffers,
       .gpadlHeader(GPADLHeader(relid: relid, gpadl: gpadl, rangeByteCount: 24, rangeCount: 1, words: [4096, 0x100])),
-      .openReservedChannel(OpenReservedChannel(relid: relid, targetVP: 0, sint: 2, ringGPADL: gpadl, downstreamPageOffset: 2)),
+      .openReservedChannel(
+        OpenReservedChannel(relid: relid, targetVP: 0, sint: 2, ringGPADL: gpadl, downstreamPageOffset: 2)),
     ]
     var bytes = messages[Int(random.next() % UInt64(messages.count))].encoded()
     for _ in 0..<(random.next() % 4) {

@@ -39,7 +39,8 @@ import VMBusServer
     ] {
       #expect(talk.post(.gpadlHeader(header)) == [created(3, .unspecifiedFailure)])
     }
-    #expect(talk.post(.gpadlHeader(GPADLHeader(relid: 99, gpadl: 4, rangeByteCount: 16, rangeCount: 1, words: []))).isEmpty)
+    #expect(
+      talk.post(.gpadlHeader(GPADLHeader(relid: 99, gpadl: 4, rangeByteCount: 16, rangeCount: 1, words: []))).isEmpty)
   }
 
   @Test func bodies() throws {
