@@ -150,6 +150,12 @@ let package = Package(
         "Support", "VMBusClient", "VMBusServer", "VMBusChannel", "VMBusRing", "VMBusProtocol", "SharedMemory", "LinuxIO",
         "WireBytes",
       ], path: "Tests/BusPeer", swiftSettings: strict),
+    tests(
+      "Storvsc", "Storage",
+      [
+        "VMBusChannel", "VMBusRing", "VMBusProtocol", "VMBusServer", "VMBusClient", "Storvsp", "StorvscProtocol", "SCSI",
+        "Block", "SharedMemory", "LinuxIO", "WireBytes",
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

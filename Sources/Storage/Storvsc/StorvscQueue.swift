@@ -150,6 +150,8 @@ final class StorvscQueue: BlockQueue {
   func submit(_ request: BlockRequest) {
     counters.requests.add(1)
     precondition(request.tag < depth && !freeEntries.isEmpty)
+    // A new channel that waits in the mailbox ends the failing.
+    if isFailing, port.hasMail.load(ordering: .acquiring) { takeMail() }
     if disk.version.load(ordering: .acquiring) != profileVersion { reloadProfile() }
     if let error = refusal(of: request) {
       finish(tag: request.tag, error: error, extent: nil)
