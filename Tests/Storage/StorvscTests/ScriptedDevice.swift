@@ -274,7 +274,7 @@ final class Owner {
   func wait(_ count: Int = 1, milliseconds: Int = 10_000) -> [BlockCompletion] {
     let end = monotonicNanoseconds() + UInt64(milliseconds) * 1_000_000
     while completions.count < count, monotonicNanoseconds() < end {
-      if !turn() { _ = sleep.wait(milliseconds: Int32(min(500, milliseconds))) }
+      if !turn(), !queue.prepareToWait() { _ = sleep.wait(milliseconds: Int32(min(500, milliseconds))) }
     }
     defer { completions = [] }
     return completions
