@@ -93,6 +93,7 @@ func importedModule(_ code: String) -> String? {
     return nil
   }
   let kinds: Set<Substring> = ["struct", "class", "enum", "func", "var", "let", "protocol", "typealias"]
-  let name = kinds.contains(words[position + 1]) && position + 2 < words.count ? words[position + 2] : words[position + 1]
+  let name =
+    kinds.contains(words[position + 1]) && position + 2 < words.count ? words[position + 2] : words[position + 1]
   return name.split(separator: ".").first.map(String.init)
 }

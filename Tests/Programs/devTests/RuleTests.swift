@@ -148,7 +148,8 @@ private func findings(_ rule: HouseRule, _ path: String, _ text: String) -> [Int
 
   @Test(arguments: [
     ("Storvsc", "VMBusServer"), ("Storvsc", "Storvsp"), ("Storvsp", "Storvsc"), ("Storvsc", "VMBusUIO"),
-    ("DiskFS", "VMBusChannel"), ("DiskFS", "VMBusProtocol"), ("VMBusProtocol", "LinuxIO"), ("VMBusRing", "VMBusChannel"),
+    ("DiskFS", "VMBusChannel"), ("DiskFS", "VMBusProtocol"), ("VMBusProtocol", "LinuxIO"),
+    ("VMBusRing", "VMBusChannel"),
     ("Storvsc", "CLinux"), ("DiskFS", "CFUSE"), ("Block", "Foundation"), ("Gateway", "Foundation"),
     ("Storvsc", "FoundationEssentials"), ("Gateway", "ArgumentParser"), ("Block", "Glibc"), ("Nowhere", "Block"),
     ("Block", "Dispatch"), ("SyntheticHost", "Gateway"), ("VMBusClient", "VMBusServer"),
@@ -188,8 +189,10 @@ private func findings(_ rule: HouseRule, _ path: String, _ text: String) -> [Int
   }
 
   @Test func findingsAreInOrderAndReadable() {
-    let findings = [Finding(path: "b", line: 1, text: "x"), Finding(path: "a", line: 10, text: "x"),
-      Finding(path: "a", line: 9, text: "y")].sorted()
+    let findings = [
+      Finding(path: "b", line: 1, text: "x"), Finding(path: "a", line: 10, text: "x"),
+      Finding(path: "a", line: 9, text: "y"),
+    ].sorted()
     #expect(findings.map(\.description) == ["a:9: y", "a:10: x", "b:1: x"])
   }
 }
