@@ -15,7 +15,8 @@ struct VerifyingLoad {
 
   var arguments: [String] {
     var list = [
-      "fio", "--name=verify", target, "--size=\(mebibytesPerJob)M", "--numjobs=4", "--rw=randwrite", "--group_reporting",
+      "fio", "--name=verify", target, "--size=\(mebibytesPerJob)M", "--numjobs=4", "--rw=randwrite",
+      "--group_reporting",
       "--verify=crc32c", "--verify_fatal=1", "--do_verify=1", "--verify_dump=0", "--verify_state_save=0",
       "--end_fsync=1", "--randseed=42", "--thread", "--fallocate=none", "--direct=\(isDirect ? 1 : 0)",
     ]

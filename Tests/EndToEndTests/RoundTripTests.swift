@@ -139,7 +139,8 @@ extension EndToEnd {
           for (index, extent) in extents.enumerated() {
             let part = "\(scratch.mountPoint)/p\(index + 1)"
             try #expect(must("stat", "-c", "%s", part) == "\(extent.size)\n")
-            try must("cmp", "--ignore-initial=\(extent.offset):0", "--bytes=\(extent.size)", scratch.file("copy.img"), part)
+            try must(
+              "cmp", "--ignore-initial=\(extent.offset):0", "--bytes=\(extent.size)", scratch.file("copy.img"), part)
           }
           // And in the other direction, at places that no sector boundary helps.
           try shell(

@@ -104,7 +104,8 @@ func shell(_ script: String, _ values: String..., directory: String? = nil, time
   let arguments = ["bash", "-c", "set -euo pipefail\n" + script, "test"] + values
   let result = try run(arguments, directory: directory, timeLimit: timeLimit)
   guard result.code == 0 else {
-    throw CommandFailure(description: "the script ended with \(result.code):\n\(script)\n\(result.output)\(result.error)")
+    throw CommandFailure(
+      description: "the script ended with \(result.code):\n\(script)\n\(result.output)\(result.error)")
   }
   return result.output
 }
