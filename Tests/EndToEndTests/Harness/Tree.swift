@@ -16,7 +16,7 @@ enum Tree {
     try makePlain(at: path + "/generated", seed: 1, count: 1500)
     try shell(
       #"""
-      cp -a --parents /etc /usr/share/doc "$1"
+      mkdir -p "$1/usr/share"; cp -a /etc "$1"; cp -a /usr/share/doc "$1/usr/share"
       cd "$1/generated"
       ln -s no/such/target dangling
       ln -s "$(printf 'x%.0s' {1..300})" long-link

@@ -169,7 +169,7 @@ private func findings(_ rule: HouseRule, _ path: String, _ text: String) -> [Int
   @Test func filesStayShort() {
     let fits = String(repeating: "x\n", count: 400)
     #expect(findings(lengthRule, "Sources/A/B/C.swift", fits).isEmpty)
-    #expect(findings(lengthRule, "Tests/A/B/C.swift", fits + "x\n") == [400])
+    #expect(findings(lengthRule, "Tests/A/B/C.swift", fits + "x\n") == [401])
     #expect(findings(lengthRule, "docs/a.md", fits + "x\n").isEmpty)
   }
 
