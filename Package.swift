@@ -114,7 +114,15 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/Programs/synthgate", swiftSettings: strict),
+    .executableTarget(
+      name: "dev", dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
+      path: "Sources/Programs/dev", swiftSettings: strict),
 
+    tests("dev", "Programs"),
+    // It drives the built program from outside, so it depends on no target.
+    .testTarget(
+      name: "EndToEndTests", path: "Tests/EndToEndTests",
+      swiftSettings: [.enableUpcomingFeature("ExistentialAny"), .treatAllWarnings(as: .error)]),
     tests("WireBytes", "Platform"),
     tests("SCSI", "Storage", ["WireBytes"]),
     tests("StorvscProtocol", "Storage", ["SCSI", "WireBytes"]),

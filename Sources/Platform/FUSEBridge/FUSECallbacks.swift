@@ -27,6 +27,7 @@ import SharedMemory
   var droppedReplyCount: UInt64 = 0
 
   init(transferByteCount: Int) {
+    // SAFETY: a plain number.
     unsafe self.transferByteCount = UInt32(transferByteCount)
   }
 }
@@ -69,6 +70,7 @@ nonisolated func onLookup(_ request: OpaquePointer?, _ parent: fuse_ino_t, _ nam
 
 @c(synthgate_fuse_on_getattr)
 nonisolated func onAttributes(_ request: OpaquePointer?, _ node: fuse_ino_t, _: UnsafeMutablePointer<fuse_file_info>?) {
+  // SAFETY: libfuse calls with a valid request.
   unsafe leave(.attributes(node: node), request)
 }
 
@@ -92,6 +94,7 @@ nonisolated func onRead(
   _ request: OpaquePointer?, _ node: fuse_ino_t, _ byteCount: Int, _ offset: Int,
   _: UnsafeMutablePointer<fuse_file_info>?
 ) {
+  // SAFETY: libfuse calls with a valid request.
   unsafe leave(.read(node: node, offset: UInt64(clamping: offset), byteCount: byteCount), request)
 }
 
@@ -120,6 +123,7 @@ nonisolated func onWrite(
 nonisolated func onSynchronize(
   _ request: OpaquePointer?, _ node: fuse_ino_t, _: Int32, _: UnsafeMutablePointer<fuse_file_info>?
 ) {
+  // SAFETY: libfuse calls with a valid request.
   unsafe leave(.synchronize(node: node), request)
 }
 
@@ -128,12 +132,14 @@ nonisolated func onReadDirectory(
   _ request: OpaquePointer?, _ node: fuse_ino_t, _ byteCount: Int, _ cookie: Int,
   _: UnsafeMutablePointer<fuse_file_info>?
 ) {
+  // SAFETY: libfuse calls with a valid request.
   unsafe leave(
     .readDirectory(node: node, cookie: UInt64(clamping: cookie), byteCount: byteCount), request)
 }
 
 @c(synthgate_fuse_on_statfs)
 nonisolated func onStatistics(_ request: OpaquePointer?, _: fuse_ino_t) {
+  // SAFETY: libfuse calls with a valid request.
   unsafe leave(.statistics, request)
 }
 
@@ -142,6 +148,7 @@ nonisolated func onAllocate(
   _ request: OpaquePointer?, _ node: fuse_ino_t, _ mode: Int32, _ offset: Int, _ byteCount: Int,
   _: UnsafeMutablePointer<fuse_file_info>?
 ) {
+  // SAFETY: libfuse calls with a valid request.
   unsafe leave(
     .allocate(
       node: node, mode: FUSEAllocationMode(rawValue: UInt32(bitPattern: mode)), offset: UInt64(clamping: offset),
@@ -153,22 +160,26 @@ nonisolated func onSeek(
   _ request: OpaquePointer?, _ node: fuse_ino_t, _ offset: Int, _ whence: Int32,
   _: UnsafeMutablePointer<fuse_file_info>?
 ) {
+  // SAFETY: libfuse calls with a valid request.
   unsafe leave(
     .seek(node: node, offset: UInt64(clamping: offset), whence: SeekTarget(rawValue: whence)), request)
 }
 
 @c(synthgate_fuse_on_mknod)
 nonisolated func onMakeNode(_ request: OpaquePointer?, _: fuse_ino_t, _: UnsafePointer<CChar>?, _: UInt32, _: dev_t) {
+  // SAFETY: libfuse calls with a valid request.
   unsafe leave(.changeNames, request)
 }
 
 @c(synthgate_fuse_on_mkdir)
 nonisolated func onMakeDirectory(_ request: OpaquePointer?, _: fuse_ino_t, _: UnsafePointer<CChar>?, _: UInt32) {
+  // SAFETY: libfuse calls with a valid request.
   unsafe leave(.changeNames, request)
 }
 
 @c(synthgate_fuse_on_remove)
 nonisolated func onRemove(_ request: OpaquePointer?, _: fuse_ino_t, _: UnsafePointer<CChar>?) {
+  // SAFETY: libfuse calls with a valid request.
   unsafe leave(.changeNames, request)
 }
 
@@ -176,11 +187,13 @@ nonisolated func onRemove(_ request: OpaquePointer?, _: fuse_ino_t, _: UnsafePoi
 nonisolated func onSymbolicLink(
   _ request: OpaquePointer?, _: UnsafePointer<CChar>?, _: fuse_ino_t, _: UnsafePointer<CChar>?
 ) {
+  // SAFETY: libfuse calls with a valid request.
   unsafe leave(.changeNames, request)
 }
 
 @c(synthgate_fuse_on_link)
 nonisolated func onLink(_ request: OpaquePointer?, _: fuse_ino_t, _: fuse_ino_t, _: UnsafePointer<CChar>?) {
+  // SAFETY: libfuse calls with a valid request.
   unsafe leave(.changeNames, request)
 }
 
@@ -188,6 +201,7 @@ nonisolated func onLink(_ request: OpaquePointer?, _: fuse_ino_t, _: fuse_ino_t,
 nonisolated func onRename(
   _ request: OpaquePointer?, _: fuse_ino_t, _: UnsafePointer<CChar>?, _: fuse_ino_t, _: UnsafePointer<CChar>?, _: UInt32
 ) {
+  // SAFETY: libfuse calls with a valid request.
   unsafe leave(.changeNames, request)
 }
 
@@ -196,5 +210,6 @@ nonisolated func onCreate(
   _ request: OpaquePointer?, _: fuse_ino_t, _: UnsafePointer<CChar>?, _: UInt32,
   _: UnsafeMutablePointer<fuse_file_info>?
 ) {
+  // SAFETY: libfuse calls with a valid request.
   unsafe leave(.changeNames, request)
 }

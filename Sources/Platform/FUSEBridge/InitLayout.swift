@@ -23,8 +23,8 @@ enum InitLayout {
   /// Adds what we want to the reply that libfuse has put together: the header, then fuse_init_out with `flags` at 12 and
   /// `flags2` at 32.
   static func extendReply(_ pieces: UnsafeMutablePointer<iovec>, _ count: Int32, offeredFlags2: UInt32) {
+    // SAFETY: the second piece is libfuse's own fuse_init_out on its stack, at least 36 bytes long (checked first).
     guard count == 2, offeredFlags2 & directIOAllowsMapping != 0, unsafe pieces[1].iov_len >= 36 else { return }
-    // SAFETY: the second piece is libfuse's own fuse_init_out on its stack, at least 36 bytes long (checked above).
     let reply = unsafe pieces[1].iov_base!
     let flags = unsafe reply.loadUnaligned(fromByteOffset: 12, as: UInt32.self)
     let flags2 = unsafe reply.loadUnaligned(fromByteOffset: 32, as: UInt32.self)

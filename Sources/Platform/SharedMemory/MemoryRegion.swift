@@ -38,6 +38,7 @@ public import LinuxIO
     guard !pages.isEmpty, pages.allSatisfy({ $0 >= 0 && $0 < filePages }) else { throw .EINVAL }
     byteCount = pages.count * pageByteCount
     // The reservation keeps the addresses together; runs of pages then replace it piece by piece.
+    // SAFETY: a new mapping at a place that the kernel chooses.
     let reserved = try unsafe Self.map(
       at: nil, count: byteCount, flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, descriptor: -1, offset: 0)
     unsafe base = unsafe reserved

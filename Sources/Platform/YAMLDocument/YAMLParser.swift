@@ -91,8 +91,8 @@ public func parseYAML(_ text: String) throws(YAMLError) -> YAMLNode? {
   }
 
   private mutating func next() throws(YAMLError) -> Event {
-    var event = unsafe yaml_event_t()
     // SAFETY: libyaml fills the event, whose contents are copied before it is deleted.
+    var event = unsafe yaml_event_t()
     guard unsafe yaml_parser_parse(parser, &event) == 1 else {
       let problem = unsafe parser.pointee.problem.map { unsafe String(cString: $0) } ?? "not YAML"
       throw unsafe YAMLError(line: Int(parser.pointee.problem_mark.line) + 1, problem: problem)
