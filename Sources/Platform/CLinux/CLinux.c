@@ -142,4 +142,6 @@ int synthgate_has_ordinary_pages(int fd) {
 
 int synthgate_errno(void) { return errno; }
 
+int synthgate_lock_memory(void) { return (int)result(mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)); }
+
 int synthgate_set_io_flusher(void) { return (int)result(prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0)); }

@@ -7,3 +7,11 @@ import CLinux
 public func declareIOFlusher() throws(Errno) {
   _ = try check(synthgate_set_io_flusher())
 }
+
+/// Keeps every page of this process in memory from its first use on (mlockall with MCL_ONFAULT): serving a disk must not
+/// wait for memory that would have to be read from, or written to, that disk.
+///
+/// - Throws: EPERM or ENOMEM without CAP_IPC_LOCK, or above the limit of locked memory.
+public func lockProcessMemory() throws(Errno) {
+  _ = try check(synthgate_lock_memory())
+}

@@ -89,6 +89,7 @@ public final class MountProcess: Sendable {
   // MARK: The life of a mount
 
   private func run(_ report: (MountReport) -> Void) throws(GatewayError) {
+    do throws(Errno) { try lockProcessMemory() } catch { log.write("memory can't be locked: \(error)") }
     report(.progress("connecting the bus"))
     let bus = try openBus()
     defer { bus.close() }

@@ -79,3 +79,6 @@ int synthgate_errno(void);
 
 /// PR_SET_IO_FLUSHER for the calling thread; needs CAP_SYS_RESOURCE.
 int synthgate_set_io_flusher(void);
+
+/// Keeps every page of the process in memory from its first use on (mlockall with MCL_ONFAULT).
+int synthgate_lock_memory(void);
