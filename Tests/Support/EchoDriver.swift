@@ -17,10 +17,13 @@ public final class EchoDriver {
   /// Sends `count` packets of random lengths up to `maximumByteCount`, many at a time, and checks that each comes back once,
   /// in order and whole. Answers how many did before the channel was lost or `milliseconds` were over.
   ///
-  /// - Parameter depth: the most packets under way.
+  /// - Parameters:
+  ///   - depth: the most packets under way.
+  ///   - spinMicroseconds: how long it looks for an answer before it sleeps.
   /// - Throws: `.protocolFault` for a wrong answer, and what the channel throws.
   public func exchange(
-    count: Int, maximumByteCount: Int = 512, depth: Int = 32, seed: UInt64 = 1, milliseconds: Int = 60_000
+    count: Int, maximumByteCount: Int = 512, depth: Int = 32, seed: UInt64 = 1, milliseconds: Int = 60_000,
+    spinMicroseconds: Int = 0
   ) throws(ChannelError) -> Int {
     let deadline = monotonicNanoseconds() + UInt64(milliseconds) * 1_000_000
     var sending = RandomNumbers(seed: seed)
@@ -30,6 +33,7 @@ public final class EchoDriver {
     var payload = [UInt8](repeating: 0, count: maximumByteCount + 8)
     var next = Self.length(&sending, maximumByteCount)
     var wrong: String?
+    var lastAnswer = monotonicNanoseconds()
     while received < count {
       if channel.isLost { return received }
       var isFull = false
@@ -61,8 +65,13 @@ public final class EchoDriver {
         received += 1
       }
       if let wrong { throw .protocolFault(wrong) }
-      if received != before { continue }
-      if monotonicNanoseconds() > deadline { return received }
+      let now = monotonicNanoseconds()
+      if received != before {
+        lastAnswer = now
+        continue
+      }
+      if spinMicroseconds > 0, now - lastAnswer < UInt64(spinMicroseconds) * 1000 { continue }
+      if now > deadline { return received }
       if isFull, try channel.requestSpace(forPacketOf: next + 24) { continue }
       try sleep(milliseconds: 1000)
     }
