@@ -128,6 +128,11 @@ let package = Package(
     tests("StorvscProtocol", "Storage", ["SCSI", "WireBytes"]),
     tests("VMBusProtocol", "VMBus", ["WireBytes"]),
     tests("FUSEBridge", "Platform", ["SharedMemory", "LinuxIO"]),
+    tests("LinuxIO", "Platform", ["CLinux"]),
+    tests("SharedMemory", "Platform", ["LinuxIO"]),
+    tests("URing", "Platform", ["SharedMemory", "LinuxIO"]),
+    tests("Block", "Storage", ["SharedMemory", "LinuxIO"]),
+    tests("DiskImage", "Storage", ["Block", "SharedMemory", "LinuxIO", "CLinux"]),
     tests("DiskFS", "Storage", ["Block", "FUSEBridge", "SharedMemory", "LinuxIO", "CLinux"]),
     tests(
       "Storvsp", "Storage",
