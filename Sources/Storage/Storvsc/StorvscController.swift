@@ -423,7 +423,8 @@ public final class StorvscController: Sendable {
       if disk.replaceProfile(profile) { notify(.capacityChanged(disk)) }
       if !disk.setGone(false) { changed = true }
     }
-    for entry in found where !known.contains(where: { $0.target == entry.target && $0.lun == entry.lun && !$0.isGone }) {
+    for entry in found where !known.contains(where: { $0.target == entry.target && $0.lun == entry.lun && !$0.isGone })
+    {
       known.removeAll { $0.target == entry.target && $0.lun == entry.lun }
       known.append(StorvscDisk(entry.profile, controller: self, target: entry.target, lun: entry.lun))
       changed = true

@@ -111,7 +111,8 @@ extension StorvscQueue {
     case .writeSame:
       disk.change { $0.usesWriteSame = false }
       slots[slot].kind = .write
-      slots[slot].step = UInt32(min(options.bounceByteCount, geometry.maximumTransferByteCount) / geometry.sectorByteCount)
+      slots[slot].step = UInt32(
+        min(options.bounceByteCount, geometry.maximumTransferByteCount) / geometry.sectorByteCount)
       resend(slot)
     case .lbaStatus:
       disk.change { $0.usesLBAStatus = false }

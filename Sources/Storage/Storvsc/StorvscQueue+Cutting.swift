@@ -82,7 +82,8 @@ extension StorvscQueue {
   /// Cuts requests as long as there are slots; sends what was cut.
   func cutReady() {
     if !gated.isEmpty { advanceGate() }
-    if !deferred.isEmpty, !gate.isTaken {
+    // Another may have taken the gate since this queue was woken: then it has to be woken again.
+    if !deferred.isEmpty, !gate.isTaken || !gate.waitForOpening(port.index) {
       for _ in 0..<deferred.count {
         let index = deferred.removeFirst()
         guard beginWrite() else {

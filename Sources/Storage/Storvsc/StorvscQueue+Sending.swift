@@ -68,7 +68,8 @@ extension StorvscQueue {
   private func send(_ slot: Int, on channel: Channel) throws(ChannelError) -> Bool {
     let command = slots[slot]
     let part = currentPart(of: command)
-    let isWriting = command.kind != .read && command.kind != .modifyRead && command.kind != .lbaStatus
+    let isWriting =
+      command.kind != .read && command.kind != .modifyRead && command.kind != .lbaStatus
       && command.kind != .readCapacity
     let direction: DataDirection = part.byteCount == 0 ? .none : isWriting ? .write : .read
     var request = SCSIRequest(
@@ -131,7 +132,9 @@ extension StorvscQueue {
 
   /// How often requests are looked at for their time limit.
   var tickNanoseconds: UInt64 {
-    min(1_000_000_000, UInt64(options.requestMilliseconds) * 250_000, UInt64(max(4, options.outageMilliseconds)) * 250_000)
+    min(
+      1_000_000_000, UInt64(options.requestMilliseconds) * 250_000, UInt64(max(4, options.outageMilliseconds)) * 250_000
+    )
   }
 
   func setTimer(_ time: UInt64) {

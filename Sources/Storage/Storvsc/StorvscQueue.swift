@@ -11,9 +11,8 @@ import VMBusChannel
 /// writes them to the ring, `flushSubmissions` rings once, `reap` takes the answers. A command waits in a slot of a fixed
 /// table while the ring is full, the disk is busy, or the channel is gone.
 ///
-/// The owner may sleep on `readinessDescriptor` when the last thing it did with the queue was a `reap` that answered 0:
-/// only such a `reap` unmasks the ring's interrupts and looks once more. Until then they stay masked, and a pair that is
-/// busy exchanges no signals.
+/// Ring interrupts stay masked until the owner says by `prepareToWait` that it is going to sleep: that unmasks them and
+/// looks once more, so that a pair that is busy exchanges no signals and no signal is missed.
 ///
 /// Memory that the host may touch stays untouched until the host has answered, or the channel is closed. A request that
 /// is not answered in time therefore ends with `.timedOut` at once only if the host has nothing but buffers of the queue

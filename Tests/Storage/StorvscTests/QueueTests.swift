@@ -132,7 +132,8 @@ import WireBytes
     reads(.init(repeating: .sense(.aborted), count: many), expect: .failed, commands: 6, "sense B")
     reads([.sense(SenseData(.abortedCommand, 0x10, 1))], expect: .medium, commands: 1, "integrity")
     reads([.sense(.unrecoveredReadError)], expect: nil, commands: 9, "medium, each block readable")
-    reads([.sense(.unrecoveredReadError), .execute, .sense(.unrecoveredReadError)], expect: .medium, commands: 3, "bad")
+    reads(
+      [.sense(.unrecoveredReadError), .execute, .sense(.unrecoveredReadError)], expect: .medium, commands: 3, "bad")
     reads(.init(repeating: .sense(.internalTargetFailure), count: 2), expect: nil, commands: 3, "hardware")
     reads(.init(repeating: .sense(.internalTargetFailure), count: many), expect: .failed, commands: 3, "hardware")
     reads([.sense(.lbaOutOfRange)], expect: .outOfRange, commands: 1, "shrunk")
@@ -157,7 +158,10 @@ import WireBytes
   }
 
   @Test func waitsForADiskThatStartsUpNoLongerThanAllowed() throws {
-    let (rig, owner, memory) = try Self.start { _ in } options: { $0.busyMilliseconds = 60 }
+    let (rig, owner, memory) = try Self.start { _ in
+    } options: {
+      $0.busyMilliseconds = 60
+    }
     let page = memory.slice(at: 0, count: 512)
     rig.host.script { $0.opcode == .read16 ? .srb(.busy, .busy) : .execute }
     #expect(owner.run(.read, 0, [page]) == .timedOut)
@@ -241,7 +245,10 @@ import WireBytes
   }
 
   @Test(arguments: Threading.allCases) func aFullRingIsWaitedFor(_ threading: Threading) throws {
-    let (rig, owner, memory) = try Self.start(threading, depth: 128) { _ in } options: { $0.ringByteCount = 16 * 1024 }
+    let (rig, owner, memory) = try Self.start(threading, depth: 128) { _ in
+    } options: {
+      $0.ringByteCount = 16 * 1024
+    }
     for round in 0..<10 {
       for tag in 0..<128 {
         let slice = memory.slice(at: tag * 4096 + 512, count: 4096)
@@ -258,7 +265,10 @@ import WireBytes
   }
 
   @Test func silenceEndsTheRequestIfItsMemoryIsOurs() throws {
-    let (rig, owner, memory) = try Self.start { _ in } options: { $0.requestMilliseconds = 40 }
+    let (rig, owner, memory) = try Self.start { _ in
+    } options: {
+      $0.requestMilliseconds = 40
+    }
     rig.host.script { $0.opcode == .synchronizeCache16 || $0.opcode == .read16 ? .silence : .execute }
     let start = monotonicNanoseconds()
     #expect(owner.run(.flush) == .timedOut)

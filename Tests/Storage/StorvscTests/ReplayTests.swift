@@ -66,7 +66,10 @@ import WireBytes
   }
 
   @Test func anOutageEnds() throws {
-    let (rig, owner, memory) = try QueueTests.start { _ in } options: { $0.outageMilliseconds = 60 }
+    let (rig, owner, memory) = try QueueTests.start { _ in
+    } options: {
+      $0.outageMilliseconds = 60
+    }
     rig.device.kill()
     #expect(owner.run(.write, 0, [memory.slice(at: 0, count: 512)]) == .gone)
     #expect(owner.run(.flush) == .gone)
@@ -163,14 +166,51 @@ import WireBytes
     #expect(wrong == 0)
   }
 
+  /// One queue writes whole sectors, the other parts of them: what the second reads and writes back is never older than
+  /// what the first was told to be written.
+  @Test(arguments: Threading.allCases) func wholeSectorsAreNotTakenBack(_ threading: Threading) throws {
+    let host = ScriptedHost([0: ScriptedDisk(byteCount: 1 << 16)])
+    host.set { $0.subChannels = 2 }
+    let rig = try Rig(host, threading)
+    let disk = rig.disk
+    let stop = ScriptedDevice.StopFlag()
+    let part = try disk.allocateMemory(byteCount: 4096)
+    let parts = try WorkerThread(name: "parts") {
+      let owner = try! Owner(disk, depth: 4)
+      var random = Random(state: 3)
+      while !stop.value.load(ordering: .acquiring) {
+        if owner.run(.write, random.below(4) * 512, [part.slice(at: 0, count: 100)]) != nil { break }
+      }
+      owner.queue.close()
+    }
+    let owner = try Owner(disk, depth: 4)
+    let whole = try disk.allocateMemory(byteCount: 4096)
+    var wrong = 0
+    for round in 0..<(threading == .inline ? 2000 : 600) {
+      let value = UInt8(round % 251 + 1)
+      whole.slice(at: 0, count: 2048).fill(value)
+      for tag in 0..<4 {
+        owner.submit(.write, tag: UInt32(tag), tag * 512, [whole.slice(at: tag * 512, count: 512)])
+      }
+      #expect(owner.wait(4).count == 4)
+      let data = host.data()
+      for sector in 0..<4 where data[sector * 512 + 300] != value { wrong += 1 }
+    }
+    stop.value.store(true, ordering: .releasing)
+    parts.join()
+    owner.queue.close()
+    #expect(wrong == 0)
+  }
+
   final class Box: Sendable { let bytes = Mutex<[UInt8]>([]) }
 }
 
 @Suite struct HostileHostTests {
   /// Whatever the host answers: no trap, and each request ends at most once.
   @Test func mutatedAnswers() throws {
-    for seed in 1...60 {
-      let (rig, owner, memory) = try QueueTests.start { _ in } options: {
+    for seed in 1...30 {
+      let (rig, owner, memory) = try QueueTests.start { _ in
+      } options: {
         $0.requestMilliseconds = 40
         $0.busyMilliseconds = 20
         $0.outageMilliseconds = 20

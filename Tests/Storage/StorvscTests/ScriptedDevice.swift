@@ -124,7 +124,9 @@ final class ScriptedDevice: GuestDevice {
             carrier.endpoint.run()
             if (try? carrier.endpoint.channel.unmaskInterrupts()) == true, carrier.endpoint.fault == nil,
               !self.isLost
-            { continue }
+            {
+              continue
+            }
             if set.wait(milliseconds: 20) > 0 { epoll.drain() }
           }
         }
@@ -256,7 +258,8 @@ final class Owner {
     }
     queue.submit(
       BlockRequest(
-        operation, tag: tag, offset: UInt64(offset), byteCount: UInt64(byteCount ?? slices.reduce(0) { $0 + $1.byteCount }),
+        operation, tag: tag, offset: UInt64(offset),
+        byteCount: UInt64(byteCount ?? slices.reduce(0) { $0 + $1.byteCount }),
         memory: list, flags: flags))
   }
 
@@ -274,7 +277,7 @@ final class Owner {
   func wait(_ count: Int = 1, milliseconds: Int = 10_000) -> [BlockCompletion] {
     let end = monotonicNanoseconds() + UInt64(milliseconds) * 1_000_000
     while completions.count < count, monotonicNanoseconds() < end {
-      if !turn(), !queue.prepareToWait() { _ = sleep.wait(milliseconds: Int32(min(500, milliseconds))) }
+      if !turn(), !queue.prepareToWait() { _ = sleep.wait(milliseconds: Int32(min(2000, milliseconds))) }
     }
     defer { completions = [] }
     return completions

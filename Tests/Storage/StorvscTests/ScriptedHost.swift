@@ -165,10 +165,12 @@ final class ScriptedEndpoint: HostEndpoint {
           }
           return incoming
         }
-        if index == 0, host.state.withLock({ state in
-          defer { state.notices = 0 }
-          return state.notices > 0
-        }) {
+        if index == 0,
+          host.state.withLock({ state in
+            defer { state.notices = 0 }
+            return state.notices > 0
+          })
+        {
           let notice = [UInt8](zeroed: 64) { StorvscPacket(operation: .enumerateBus).store(into: &$0) }
           _ = try channel.sendInBand(transactionID: 0, requestsCompletion: false, payload: notice.rawSpan)
           worked = true
@@ -264,7 +266,9 @@ final class ScriptedEndpoint: HostEndpoint {
 extension ScriptedHost {
   func note(_ cdb: CommandDescriptorBlock, _ channel: Int) {
     let forced = cdb.opcode == .write16 && cdb[1] & 8 != 0
-    state.withLock { $0.log.append(Logged(opcode: cdb.opcode, lba: cdb.be64(at: 2), channel: channel, isForced: forced)) }
+    state.withLock {
+      $0.log.append(Logged(opcode: cdb.opcode, lba: cdb.be64(at: 2), channel: channel, isForced: forced))
+    }
   }
 
   /// Carries a command out.
@@ -306,8 +310,10 @@ extension ScriptedHost {
         }
         switch page {
         case .supportedPages:
-          let pages = SupportedVPDPages([.supportedPages, .unitSerialNumber, .deviceIdentification, .blockLimits,
-            .blockDeviceCharacteristics, .logicalBlockProvisioning])
+          let pages = SupportedVPDPages([
+            .supportedPages, .unitSerialNumber, .deviceIdentification, .blockLimits,
+            .blockDeviceCharacteristics, .logicalBlockProvisioning,
+          ])
           return give([UInt8](zeroed: pages.byteCount) { pages.encode(into: &$0) })
         case .unitSerialNumber:
           let serial = UnitSerialNumber("SER\(request.lun)")
