@@ -122,7 +122,7 @@ let package = Package(
     .executableTarget(
       name: "benchmark",
       dependencies: [
-        "FUSEBridge", "SharedMemory", "LinuxIO",
+        "DiskFS", "DiskImage", "FUSEBridge", "SharedMemory", "LinuxIO",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Tests/Benchmarks", swiftSettings: strict),
