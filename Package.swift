@@ -118,6 +118,15 @@ let package = Package(
       name: "dev", dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
       path: "Sources/Programs/dev", swiftSettings: strict),
 
+    // Measurements against peers: `swift run -c release benchmark storage`.
+    .executableTarget(
+      name: "benchmark",
+      dependencies: [
+        "DiskFS", "DiskImage", "FUSEBridge", "SharedMemory", "LinuxIO",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Tests/Benchmarks", swiftSettings: strict),
+
     tests("dev", "Programs"),
     // It drives the built program from outside, so it depends on no target.
     .testTarget(

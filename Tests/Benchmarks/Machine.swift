@@ -1,0 +1,58 @@
+import LinuxIO
+
+/// What was measured on.
+struct Machine: Encodable {
+  /// As /proc/cpuinfo names it.
+  var processor: String
+  /// Processors online.
+  var processors: Int
+  /// Release of the kernel.
+  var kernel: String
+  /// Memory in MiB.
+  var memoryMiB: Int
+  /// Filesystem under the images, and its device.
+  var filesystem: String
+  /// Version of fio.
+  var fio: String
+  /// Version of qemu-storage-daemon, nil when it is not there.
+  var qemu: String?
+
+  /// The processors that are online.
+  static var processorCount: Int {
+    let text = (try? readTextFile("/proc/cpuinfo")) ?? ""
+    return max(1, text.split(separator: "\n").count { $0.hasPrefix("processor") })
+  }
+
+  /// This machine, with images below `directory`.
+  init(directory: String, fio: String, qemu: String?) {
+    let information = (try? readTextFile("/proc/cpuinfo")) ?? ""
+    let model = information.split(separator: "\n").first { $0.hasPrefix("model name") }
+    processor = model?.split(separator: ":").last.map { String($0.drop { $0 == " " }) } ?? "unknown"
+    processors = Self.processorCount
+    kernel = ((try? readTextFile("/proc/sys/kernel/osrelease")) ?? "unknown").filter { !$0.isNewline }
+    memoryMiB = (statusField("/proc/meminfo", "MemTotal") ?? 0) / 1024
+    let mounts = (try? mountTable()) ?? []
+    let under = mounts.filter {
+      directory == $0.target || directory.hasPrefix($0.target == "/" ? "/" : $0.target + "/")
+    }
+    let mount = under.max { $0.target.utf8.count < $1.target.utf8.count }
+    filesystem = mount.map { "\($0.type) on \($0.source)" } ?? "unknown"
+    self.fio = fio
+    self.qemu = qemu
+  }
+
+  /// One line a fact.
+  var lines: [String] {
+    [
+      "processor   \(processor), \(processors) online", "memory      \(memoryMiB) MiB", "kernel      \(kernel)",
+      "images on   \(filesystem)", "fio         \(fio)", "qemu        \(qemu ?? "not there")",
+    ]
+  }
+}
+
+/// The number after `name:` in a file like /proc/meminfo or /proc/PID/status.
+func statusField(_ path: String, _ name: String) -> Int? {
+  guard let text = try? readTextFile(path) else { return nil }
+  guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix(name + ":") }) else { return nil }
+  return line.split(whereSeparator: { " \t:".contains($0) }).dropFirst().first.flatMap { Int($0) }
+}

@@ -1,0 +1,120 @@
+import ArgumentParser
+import FoundationEssentials
+import LinuxIO
+
+/// Measures storage.
+struct StorageCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "storage",
+    abstract: "Measure Synthgate's disks against a bare file, qemu-storage-daemon, a null FUSE server and DiskFS.",
+    discussion: """
+      Every peer shows the same image as a file, on which fio runs the same jobs. The peers alternate within one run. \
+      Needs fio, for the qemu peer qemu-storage-daemon (Debian: qemu-system-common), for the synthgate peers a release \
+      build of synthgate next to this program. Nothing else that works hard should run on the machine.
+      """)
+
+  @Option(help: "Runs of each job on each peer, of which the median counts.")
+  var rounds: Int?
+
+  @Option(help: "Seconds of each run.")
+  var seconds: Int?
+
+  @Option(help: "Length of the image in MiB.")
+  var size: UInt64?
+
+  @Flag(help: "A first impression: 3 rounds of 1 s, in the page cache only.")
+  var quick = false
+
+  @Option(help: "buffered (in the page cache) or direct (on disk); can be repeated, without it both.")
+  var cache: [CacheMode] = []
+
+  @Option(help: "bare, qemu, null, diskfs, embedded or socket; can be repeated, without it all.")
+  var peer: [Peer] = []
+
+  @Option(help: "Name of a job, for example randread-qd1; can be repeated, without it all.")
+  var job: [String] = []
+
+  @Option(help: "Threads of the null server, DiskFS and synthgate; without it their own choice.")
+  var workers: Int?
+
+  @Option(help: "Where the temporary directory with the image is made: a directory on a disk.")
+  var directory = "/var/tmp"
+
+  @Option(help: "The synthgate program; without it the one next to this program.")
+  var synthgate: String?
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  func validate() throws {
+    for name in job where !StorageJob.all.contains(where: { $0.name == name }) {
+      throw ValidationError(
+        "no job is called \(name); there are \(StorageJob.all.map(\.name).joined(separator: ", "))")
+    }
+    if let rounds, rounds < 1 { throw ValidationError("--rounds counts from 1") }
+    if let seconds, seconds < 1 { throw ValidationError("--seconds counts from 1") }
+    if let size, !(16...(1 << 20)).contains(size) { throw ValidationError("--size must be from 16 MiB to 1 TiB") }
+  }
+
+  func run() throws {
+    guard let fio = findProgram("fio") else { throw BenchmarkError.failed("fio is not installed; install it") }
+    let settings = StorageSettings(
+      rounds: rounds ?? (quick ? 3 : 5), seconds: seconds ?? (quick ? 1 : 3), size: (size ?? 2048) << 20,
+      caches: cache.isEmpty ? (quick ? [.buffered] : CacheMode.allCases) : cache,
+      peers: peer.isEmpty ? Peer.allCases : Peer.allCases.filter(peer.contains),
+      jobs: job.isEmpty ? StorageJob.all.map(\.name) : job)
+    let programs = try programs()
+    let workspace = try Workspace(below: directory)
+    defer { workspace.close() }
+    do {
+      let hasFailed = try measure(settings, programs, fio: fio, in: workspace)
+      if hasFailed { throw ExitCode.failure }
+    } catch BenchmarkError.interrupted {
+      writeError("benchmark: interrupted; cleaning up")
+      throw ExitCode(130)
+    }
+  }
+
+  private func programs() throws -> PeerPrograms {
+    let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+    let neighbour = own.split(separator: "/").dropLast().map { "/\($0)" }.joined() + "/synthgate"
+    let gateway = synthgate ?? neighbour
+    return PeerPrograms(
+      benchmark: own, qemu: findProgram("qemu-storage-daemon"),
+      synthgate: FileManager.default.isExecutableFile(atPath: gateway) ? gateway : nil, workers: workers)
+  }
+
+  /// Measures and prints; answers whether a peer did not work.
+  private func measure(
+    _ settings: StorageSettings, _ programs: PeerPrograms, fio: String, in workspace: Workspace
+  ) throws -> Bool {
+    let machine = Machine(
+      directory: workspace.directory, fio: try version(of: fio, in: workspace) ?? "unknown",
+      qemu: try programs.qemu.flatMap { try version(of: $0, in: workspace) })
+    let benchmark = StorageBenchmark(settings, programs, fio: fio, in: workspace)
+    let (series, footprints) = try benchmark.run()
+    var commands: [String: [String]] = [:]
+    for peer in settings.peers {
+      let lines = programs.commands(peer, image: "IMAGE", size: settings.size, cache: .buffered, directory: "DIR")
+      commands[peer.rawValue] = lines?.map { $0.arguments.joined(separator: " ") }
+    }
+    let report = StorageReport(
+      machine: machine, settings: settings, commands: commands, series: series, footprints: footprints,
+      aims: Aim.judge(series, footprints, caches: settings.caches), notes: benchmark.notes)
+    if json {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+      print(String(decoding: try encoder.encode(report), as: UTF8.self))
+    } else {
+      for line in report.lines { print(line) }
+    }
+    return benchmark.hasFailed
+  }
+
+  /// The first line that a program prints with --version.
+  private func version(of program: String, in workspace: Workspace) throws -> String? {
+    let log = "version-" + (program.split(separator: "/").last.map(String.init) ?? "")
+    try workspace.run([program, "--version"], log: log)
+    return try readTextFile(workspace.path(log)).split(separator: "\n").first.map(String.init)
+  }
+}
