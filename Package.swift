@@ -63,6 +63,8 @@ let package = Package(
     target("SCSI", "Storage", ["WireBytes"]),
     target("StorvscProtocol", "Storage", ["WireBytes", "SCSI"]),
     target("Block", "Storage", ["SharedMemory", "LinuxIO", "WireBytes"]),
+    target("Ethernet", "Network"),
+    target("NetvscProtocol", "Network", ["Ethernet", "WireBytes"]),
 
     // Floor 2: rings and channels.
     target("VMBusRing", "VMBus", ["VMBusProtocol", "SharedMemory", "WireBytes"]),
@@ -178,6 +180,7 @@ let package = Package(
         "VMBusChannel", "VMBusRing", "VMBusProtocol", "VMBusServer", "VMBusClient", "Storvsp", "StorvscProtocol", "SCSI",
         "Block", "SharedMemory", "LinuxIO", "WireBytes",
       ]),
+    tests("NetvscProtocol", "Network", ["Ethernet", "WireBytes"]),
   ],
   swiftLanguageModes: [.v6]
 )
