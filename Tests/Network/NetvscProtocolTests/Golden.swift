@@ -98,6 +98,8 @@ func hex(_ text: String) -> [UInt8] {
   text.split(whereSeparator: \.isWhitespace).flatMap { word in
     if word.hasPrefix("[") { return [UInt8](repeating: 0, count: Int(word.dropFirst().dropLast())!) }
     let digits = Array(word.utf8)
-    return stride(from: 0, to: digits.count, by: 2).map { UInt8(String(decoding: digits[$0...($0 + 1)], as: UTF8.self), radix: 16)! }
+    return stride(from: 0, to: digits.count, by: 2).map {
+      UInt8(String(decoding: digits[$0...($0 + 1)], as: UTF8.self), radix: 16)!
+    }
   }
 }

@@ -52,7 +52,9 @@ public struct NVSPVersion: RawRepresentable, Hashable, BitwiseCopyable, Sendable
 
   /// The NDIS version that a guest tells.
   @inlinable
-  public var ndisVersion: NDISVersion { hasSubChannels ? NDISVersion(major: 6, minor: 30) : NDISVersion(major: 6, minor: 1) }
+  public var ndisVersion: NDISVersion {
+    hasSubChannels ? NDISVersion(major: 6, minor: 30) : NDISVersion(major: 6, minor: 1)
+  }
 
   /// The revision of NDIS_OFFLOAD with which a guest asks.
   @inlinable
