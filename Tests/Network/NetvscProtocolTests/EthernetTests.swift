@@ -22,8 +22,8 @@ import WireBytes
       return 6
     }
     #expect(bytes == hex("00155d0a 0b0c"))
-    #expect(try MACAddress(parsing: bytes.rawSpan) == address)
+    #expect(try MACAddress(parsing: bytes) == address)
     let short = Array(bytes.dropLast())
-    #expect(throws: NetvscError.tooShort(byteCount: 5, needed: 6)) { try MACAddress(parsing: short.rawSpan) }
+    #expect(throws: NetvscError.tooShort(byteCount: 5, needed: 6)) { try MACAddress(parsing: short) }
   }
 }

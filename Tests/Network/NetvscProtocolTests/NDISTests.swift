@@ -117,11 +117,11 @@ import WireBytes
   @Test func text() {
     let bytes = RNDISText.bytes("Netz \u{1F310}")
     #expect(bytes.count == 14)
-    #expect(RNDISText.text(parsing: bytes.rawSpan) == "Netz \u{1F310}")
+    #expect(RNDISText.text(parsing: bytes) == "Netz \u{1F310}")
     let ended = bytes + [0, 0, 0x41, 0]
-    #expect(RNDISText.text(parsing: ended.rawSpan) == "Netz \u{1F310}")
-    #expect(RNDISText.text(parsing: [0x41, 0, 0x42].rawSpan) == "A")
-    #expect(RNDISText.text(parsing: [0, 0xd8].rawSpan) == "\u{fffd}")
+    #expect(RNDISText.text(parsing: ended) == "Netz \u{1F310}")
+    #expect(RNDISText.text(parsing: [0x41, 0, 0x42]) == "A")
+    #expect(RNDISText.text(parsing: [0, 0xd8]) == "\u{fffd}")
   }
 
   @Test func linkObjects() throws {
@@ -131,13 +131,13 @@ import WireBytes
       state.store(into: &$0); return 40
     }
     #expect(bytes == hex("80012800 01000000 00000000 00000000 00e40b54 02000000 05000000 [12]"))
-    #expect(try NDISLinkState(parsing: bytes.rawSpan) == state)
+    #expect(try NDISLinkState(parsing: bytes) == state)
     let short = Array(bytes.dropLast())
-    #expect(throws: NetvscError.self) { try NDISLinkState(parsing: short.rawSpan) }
+    #expect(throws: NetvscError.self) { try NDISLinkState(parsing: short) }
     let speed = encoded {
       state.speed.store(into: &$0); return 16
     }
-    #expect(try NDISLinkSpeed(parsing: speed.rawSpan) == state.speed)
+    #expect(try NDISLinkSpeed(parsing: speed) == state.speed)
     #expect(MACOptions.standard.rawValue == 0x24d)
   }
 
@@ -161,11 +161,11 @@ import WireBytes
     let groups = [MACAddress(value: 0x0100_5e00_0001), MACAddress(value: 0x3333_0000_0001)]
     let bytes = encoded { MulticastList.store(groups, into: &$0) }
     #expect(bytes == hex("01005e00 00013333 00000001"))
-    #expect(try MulticastList.addresses(parsing: bytes.rawSpan) == groups)
+    #expect(try MulticastList.addresses(parsing: bytes) == groups)
     let odd = bytes + [0]
-    #expect(throws: NetvscError.count(13)) { try MulticastList.addresses(parsing: odd.rawSpan) }
+    #expect(throws: NetvscError.count(13)) { try MulticastList.addresses(parsing: odd) }
     let long = [UInt8](repeating: 1, count: 6 * 513)
-    #expect(throws: NetvscError.self) { try MulticastList.addresses(parsing: long.rawSpan) }
+    #expect(throws: NetvscError.self) { try MulticastList.addresses(parsing: long) }
   }
 
   @Test(arguments: [
@@ -218,14 +218,14 @@ import WireBytes
       encoded {
         NDISLinkState(speed: NDISLinkSpeed(bitsPerSecond: 7)).store(into: &$0); return 40
       },
-      { try NDISLinkState(parsing: $0.rawSpan) },
+      { try NDISLinkState(parsing: $0) },
       { value in
         encoded {
           value.store(into: &$0); return 40
         }
       })
     check(
-      hex("01005e00 00013333 00000001"), { try MulticastList.addresses(parsing: $0.rawSpan) },
+      hex("01005e00 00013333 00000001"), { try MulticastList.addresses(parsing: $0) },
       { value in encoded { MulticastList.store(value, into: &$0) } })
   }
 }

@@ -98,9 +98,9 @@ import WireBytes
       return NVSPCompletion.receiveByteCount
     }
     #expect(bytes == Array(Golden.g19[16...]))
-    #expect(try NVSPCompletion.packetStatus(parsing: bytes.rawSpan) == .success)
+    #expect(try NVSPCompletion.packetStatus(parsing: bytes) == .success)
     #expect(throws: NetvscError.unexpectedType(1, expected: 108)) {
-      try NVSPCompletion.packetStatus(parsing: Golden.g01.rawSpan)
+      try NVSPCompletion.packetStatus(parsing: Golden.g01)
     }
   }
 
@@ -139,22 +139,22 @@ import WireBytes
     let long = encoded { table.store(into: &$0, tableOffset: 40) }
     #expect(long.count == 104 && long[8] == 0x28)
     #expect(long[40...] == Golden.g10[12...])
-    #expect(try NVSPIndirectionTable(parsing: long.rawSpan) == table)
+    #expect(try NVSPIndirectionTable(parsing: long) == table)
     // The offset that old hosts tell is wrong; the message is of the long form.
     var wrong = long
     wrong[8] = 12
-    #expect(try NVSPIndirectionTable(parsing: wrong.rawSpan, version: .v6) == table)
-    #expect(try NVSPIndirectionTable(parsing: wrong.rawSpan, version: .v6_1) != table)
+    #expect(try NVSPIndirectionTable(parsing: wrong, version: .v6) == table)
+    #expect(try NVSPIndirectionTable(parsing: wrong, version: .v6_1) != table)
     wrong[8] = 41
-    #expect(try NVSPIndirectionTable(parsing: wrong.rawSpan) == table)
+    #expect(try NVSPIndirectionTable(parsing: wrong) == table)
     var short = Golden.g10
-    #expect(try NVSPIndirectionTable(parsing: short.rawSpan, version: .v5) == table)
+    #expect(try NVSPIndirectionTable(parsing: short, version: .v5) == table)
     short[8] = 13
     #expect(throws: NetvscError.part(offset: 13, byteCount: 64, minimum: 12, available: 76)) {
-      try NVSPIndirectionTable(parsing: short.rawSpan)
+      try NVSPIndirectionTable(parsing: short)
     }
     short[4] = 15
-    #expect(throws: NetvscError.count(15)) { try NVSPIndirectionTable(parsing: short.rawSpan) }
+    #expect(throws: NetvscError.count(15)) { try NVSPIndirectionTable(parsing: short) }
     #expect(table.channel(forHash: 7, channelCount: 4) == 3 && table.channel(forHash: 7, channelCount: 2) == 1)
   }
 

@@ -13,15 +13,15 @@ import WireBytes
     let length = 20 + payload
     var frame = ethernet + hex("86dd 60000000") + [UInt8(length >> 8), UInt8(length & 255), 6, 64] + addresses
     frame += hex("9c401451 01020304 05060708 50180200 00000000") + [UInt8](repeating: 0x55, count: payload)
-    let headers = FrameHeaders(parsing: frame.rawSpan)!
-    let seed = headers.pseudoHeaderSum(frame.rawSpan, protocolNumber: 6, layer4ByteCount: length)
+    let headers = FrameHeaders(parsing: frame)!
+    let seed = headers.pseudoHeaderSum(frame, protocolNumber: 6, layer4ByteCount: length)
     frame.withMutableBytes { $0.storeBE(seed, at: 70) }
     return frame
   }
 
   private func header(_ bytes: some Collection<UInt8>) -> VirtioNetHeader {
     let bytes = Array(bytes)
-    return VirtioNetHeader(low: bytes.rawSpan.le64(at: 0), high: bytes.rawSpan.le16(at: 8))
+    return VirtioNetHeader(low: bytes.le64(at: 0), high: bytes.le16(at: 8))
   }
 
   private func bytes(_ header: VirtioNetHeader) -> [UInt8] {
@@ -57,15 +57,15 @@ import WireBytes
 
   @Test func pseudoHeaderSums() throws {
     let frame = Array(Golden.g35[60...])
-    let headers = #require(FrameHeaders(parsing: frame.rawSpan))
+    let headers = FrameHeaders(parsing: frame)!
     func sum(_ count: Int) -> UInt16 {
-      headers.pseudoHeaderSum(frame.rawSpan, protocolNumber: 6, layer4ByteCount: count)
+      headers.pseudoHeaderSum(frame, protocolNumber: 6, layer4ByteCount: count)
     }
     #expect(sum(0) == 0x14a3 && sum(24) == 0x14bb && sum(4420) == 0x25e7)
     let six = OffloadTests.frame6(payload: 0)
-    let headers6 = #require(FrameHeaders(parsing: six.rawSpan))
-    #expect(headers6.pseudoHeaderSum(six.rawSpan, protocolNumber: 6, layer4ByteCount: 0) == 0xfa0a)
-    #expect(headers6.pseudoHeaderSum(six.rawSpan, protocolNumber: 6, layer4ByteCount: 4420) == 0x0b4f)
+    let headers6 = FrameHeaders(parsing: six)!
+    #expect(headers6.pseudoHeaderSum(six, protocolNumber: 6, layer4ByteCount: 0) == 0xfa0a)
+    #expect(headers6.pseudoHeaderSum(six, protocolNumber: 6, layer4ByteCount: 4420) == 0x0b4f)
     var copy = frame
     copy.withMutableBytes { headers.storeIPChecksum(into: &$0) }
     #expect(copy == frame && Array(frame[24..<26]) == [0x13, 0xfc])
@@ -231,10 +231,10 @@ import WireBytes
     var information = PacketInformation()
     information.checksum = TransmitChecksum(ipv6: false, udp: true, layer4Offset: 0, ipHeader: true).rawValue
     #expect(try transmit(information, &frame) == FrameOffload(checksum: .partial(start: 34, offset: 6)))
-    let headers = #require(FrameHeaders(parsing: frame.rawSpan))
-    #expect(InternetChecksum.sum(frame.rawSpan, 14..<34) == 0xffff)
+    let headers = FrameHeaders(parsing: frame)!
+    #expect(InternetChecksum.sum(frame, 14..<34) == 0xffff)
     #expect(
-      frame.rawSpan.be16(at: 40) == headers.pseudoHeaderSum(frame.rawSpan, protocolNumber: 17, layer4ByteCount: 12))
+      frame.be16(at: 40) == headers.pseudoHeaderSum(frame, protocolNumber: 17, layer4ByteCount: 12))
     information.checksum = TransmitChecksum(ipv6: true, udp: true, layer4Offset: 34).rawValue
     #expect(throws: NetvscError.frame(.notIP)) { try transmit(information, &frame) }
     information.checksum = TransmitChecksum(ipv6: false, udp: true, layer4Offset: 33).rawValue
@@ -314,18 +314,18 @@ import WireBytes
   @Test func informationForAGuest() {
     let frame = Array(Golden.g35[60...])
     var offload = FrameOffload(checksum: .verified, vlan: 5, flowHash: 0x5285_a943)
-    var information = PacketInformation(receiving: offload, headers: frame.rawSpan, hashInfo: [.toeplitz, .tcp4])
+    var information = PacketInformation(receiving: offload, headers: frame, hashInfo: [.toeplitz, .tcp4])
     #expect(information.checksum == 0x28 && information.vlan?.tagControl == 5)
     #expect(information.flowHash == 0x5285_a943 && information.hashInfo?.rawValue == 0x201)
     offload.checksum = .complete
     offload.vlan = nil
-    information = PacketInformation(receiving: offload, headers: frame.rawSpan)
+    information = PacketInformation(receiving: offload, headers: frame)
     #expect(information == PacketInformation())
     let six = OffloadTests.frame6(payload: 0)
-    let seen = PacketInformation(receiving: FrameOffload(checksum: .verified), headers: six.rawSpan)
+    let seen = PacketInformation(receiving: FrameOffload(checksum: .verified), headers: six)
     #expect(seen.checksum == ReceiveChecksum.tcpSucceeded.rawValue)
     let arp = Array(Golden.g34[44...])
-    #expect(PacketInformation(receiving: FrameOffload(checksum: .verified), headers: arp.rawSpan).checksum == nil)
+    #expect(PacketInformation(receiving: FrameOffload(checksum: .verified), headers: arp).checksum == nil)
   }
 
   @Test func zeroUDPChecksums() {
@@ -334,7 +334,7 @@ import WireBytes
     _ = udp.withMutableBytes { InternetChecksum.complete(&$0, FrameOffload(checksum: .partial(start: 0, offset: 6))) }
     #expect(udp[6] == 0xff && udp[7] == 0xff)
     let odd: [UInt8] = [1, 2, 3, 4, 5, 6, 7]
-    #expect(InternetChecksum.sum(odd.rawSpan, 0..<7) == 0x0102 + 0x0304 + 0x0506 + 0x0700)
+    #expect(InternetChecksum.sum(odd, 0..<7) == 0x0102 + 0x0304 + 0x0506 + 0x0700)
   }
 
   @Test func contradictoryTapHeaders() {
@@ -377,7 +377,7 @@ import WireBytes
       case 2: information.checksum = word & 0x1f
       default: information.largeSend = LargeSendOffload(rawValue: [0x4220_05b4, 0xc360_05a0][Int(word & 1)])
       }
-      _ = hash.hash(of: frame.rawSpan, types: .standard)
+      _ = hash.hash(of: frame, types: .standard)
       if let offload = try? transmit(information, &frame, count) {
         accepted += 1
         if case .partial(let start, let offset) = offload.checksum {

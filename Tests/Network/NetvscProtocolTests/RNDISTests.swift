@@ -55,7 +55,7 @@ import WireBytes
     indication[4] = 20
     guard case .indicateStatus(let parsed) = try RNDISMessage(indication) else { return #expect(Bool(false)) }
     #expect(parsed.buffer == 20..<24)
-    #expect(NDISLinkSpeed.bitsPerSecond(word: indication.rawSpan.le32(at: parsed.buffer.lowerBound)) == 10_000_000_000)
+    #expect(NDISLinkSpeed.bitsPerSecond(word: indication.le32(at: parsed.buffer.lowerBound)) == 10_000_000_000)
     #expect(NDISLinkSpeed.word(bitsPerSecond: 10_000_000_000) == 100_000_000)
     #expect(NDISLinkSpeed.word(bitsPerSecond: .max) == .max)
   }
