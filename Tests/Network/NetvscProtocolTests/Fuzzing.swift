@@ -42,7 +42,7 @@ struct SeededGenerator: RandomNumberGenerator {
 
 /// The first bytes of a zeroed buffer, as many as `body` says it stored; the rest must be untouched.
 func encoded(_ body: (inout MutableRawSpan) -> Int) -> [UInt8] {
-  var bytes = [UInt8](repeating: 0xa5, count: 4096)
+  var bytes = [UInt8](repeating: 0xa5, count: 1024)
   let count = bytes.withMutableBytes { body(&$0) }
   #expect(bytes[count...].allSatisfy { $0 == 0xa5 })
   return Array(bytes[..<count])

@@ -3,7 +3,6 @@ import Testing
 import WireBytes
 
 @Suite struct RNDISTests {
-  static let bothMessages = Golden.g26
   static let messages: [(bytes: [UInt8], message: RNDISMessage, information: [UInt8])] = [
     (Golden.g20, .initialize(requestID: 1), []),
     (Golden.g21, .initializeComplete(RNDISInitializeResult(requestID: 1)), []),

@@ -53,8 +53,8 @@ public struct TransmitOffloads: Hashable, BitwiseCopyable, Sendable {
 
   /// How the untagged frame that starts with `headers` goes to the host.
   ///
-  /// For segmentation by the host the IP length, the IPv4 checksum and the seed in `headers` change to what RNDIS wants:
-  /// zero, zero, and a sum without the length.
+  /// For segmentation by the host, IP length, IPv4 checksum and seed in `headers` become what RNDIS wants: zero, zero,
+  /// and a sum without the length.
   /// - Parameters:
   ///   - headers: the start of the frame, up to the end of the TCP header at least when it is to be segmented.
   ///   - frameByteCount: the whole frame, in bytes.
