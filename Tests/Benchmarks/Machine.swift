@@ -10,6 +10,8 @@ struct Machine: Encodable {
   var kernel: String
   /// Memory in MiB.
   var memoryMiB: Int
+  /// What else was going on before: the load average of the last minute.
+  var loadBefore: Double
   /// Filesystem under the images, and its device.
   var filesystem: String
   /// Version of fio.
@@ -31,6 +33,8 @@ struct Machine: Encodable {
     processors = Self.processorCount
     kernel = ((try? readTextFile("/proc/sys/kernel/osrelease")) ?? "unknown").filter { !$0.isNewline }
     memoryMiB = (statusField("/proc/meminfo", "MemTotal") ?? 0) / 1024
+    let load = (try? readTextFile("/proc/loadavg"))?.split(separator: " ").first
+    loadBefore = load.flatMap { Double($0) } ?? 0
     let mounts = (try? mountTable()) ?? []
     let under = mounts.filter {
       directory == $0.target || directory.hasPrefix($0.target == "/" ? "/" : $0.target + "/")
@@ -45,6 +49,7 @@ struct Machine: Encodable {
   var lines: [String] {
     [
       "processor   \(processor), \(processors) online", "memory      \(memoryMiB) MiB", "kernel      \(kernel)",
+      "load before \(fixed(loadBefore, 2))\(loadBefore > 0.5 ? " (not quiet: the figures are too low)" : "")",
       "images on   \(filesystem)", "fio         \(fio)", "qemu        \(qemu ?? "not there")",
     ]
   }

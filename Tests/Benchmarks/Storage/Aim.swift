@@ -88,7 +88,7 @@ struct Figures {
     return [
       Aim(
         what: "\(peer.title) to \(other.title), \(job.title), \(cache.rawValue)", wanted: "\(fixed(limit, 2))x",
-        measured: "\(fixed(ratio, 2))x", isMet: ratio >= limit)
+        measured: "\(fixed((ratio * 100).rounded(.down) / 100, 2))x", isMet: ratio >= limit)
     ]
   }
 

@@ -45,6 +45,7 @@ struct RunningPeer {
         """
       try Data(configuration.utf8).write(to: URL(filePath: "\(directory)/host.yaml"))
     }
+    try Self.awaitUnlocked(image, in: workspace)
     let begin = monotonicNanoseconds()
     do {
       for command in commands {
@@ -70,6 +71,18 @@ struct RunningPeer {
         throw BenchmarkError.failed(
           "\(peer.title) did not make \(what) in 20 s: \(workspace.tail(of: "\(peer.rawValue).log"))")
       }
+    }
+  }
+
+  /// Waits until nobody keeps the image locked: the kernel lets the files of an io_uring go some ten milliseconds after
+  /// its process has ended, and their locks with them.
+  private static func awaitUnlocked(_ image: String, in workspace: Workspace) throws {
+    let number = (try? FileManager.default.attributesOfItem(atPath: image))?[.systemFileNumber] as? any BinaryInteger
+    guard let number else { return }
+    for _ in 0..<2000 {
+      let locks = ((try? readTextFile("/proc/locks")) ?? "").split(separator: "\n")
+      guard locks.contains(where: { $0.contains(":\(number) ") }) else { return }
+      _ = try workspace.pause(milliseconds: 1)
     }
   }
 
