@@ -161,7 +161,10 @@ final class GatewayBus: Sendable {
       } catch {
         log("controller \(device.offer.instance) came back, but: \(error)")
       }
-    case .removed(let device): log("controller \(device.offer.instance) was taken away")
+    case .removed(let device):
+      log("controller \(device.offer.instance) was taken away")
+      // Only when the old channels are closed does the host offer the controller again.
+      try? controllers.withLock({ $0[device.offer.instance] })?.detach()
     case .disconnected(let reason): log("the host is gone (\(reason)); waiting for it")
     case .gaveUp(let reason): log("the host did not come back (\(reason))")
     }

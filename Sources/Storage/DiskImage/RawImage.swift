@@ -175,9 +175,18 @@ extension RawImage {
     }
   }
 
+  /// Locks the file. A process that has just ended holds its lock until the kernel has ended its I/O, some 30 ms after
+  /// nobody can be seen any more: a lock without a holder is waited for, a second at most.
   private static func lock(
     _ file: borrowing OwnedDescriptor, source: borrowing ImageSource, exclusive: Bool
   ) throws(DiskImageError) {
+    for attempt in 0...100 {
+      do throws(Errno) { return try file.lock(exclusive: exclusive) } catch {
+        guard error == .EAGAIN || error == .EACCES else { throw .system(what: "lock it", error) }
+        if attempt == 100 || imageHolder(source.path) != nil { break }
+        sleepThread(nanoseconds: 10_000_000)
+      }
+    }
     do throws(Errno) { try file.lock(exclusive: exclusive) } catch {
       guard error == .EAGAIN || error == .EACCES else { throw .system(what: "lock it", error) }
       if case .process(let id)? = try? file.lockHolder(exclusive: exclusive) {

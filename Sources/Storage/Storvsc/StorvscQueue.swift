@@ -166,8 +166,9 @@ final class StorvscQueue: BlockQueue {
   func flushSubmissions() {
     guard hasUnflushed, let channel else { return }
     hasUnflushed = false
-    counters.doorbells.add(1)
+    let rung = channel.counters.doorbellsRung.value
     do throws(ChannelError) { try channel.flush() } catch { loseChannel() }
+    counters.doorbells.add(channel.counters.doorbellsRung.value &- rung)
   }
 
   @discardableResult

@@ -26,7 +26,7 @@ public struct StorvscQueueStatistics: Sendable, Equatable {
   public var requests: UInt64 = 0
   /// SCSI requests sent, repetitions included.
   public var commands: UInt64 = 0
-  /// Flushes of the channel; each rings at most once.
+  /// Doorbells that were rung to wake the host; a host on the same thread needs none.
   public var doorbells: UInt64 = 0
   /// Transfers that went through a buffer of the queue.
   public var bounces: UInt64 = 0

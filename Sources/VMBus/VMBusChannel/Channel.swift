@@ -155,7 +155,7 @@ public final class Channel {
       let hasData = outgoing.publish()
       let hasSpace = try incoming.release()
       if hasData || hasSpace {
-        counters.doorbellsRung.add(1)
+        if doorbell.wakesPeer { counters.doorbellsRung.add(1) }
         doorbell.ring()
       }
     } catch {

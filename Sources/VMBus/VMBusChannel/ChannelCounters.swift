@@ -4,7 +4,7 @@ import Synchronization
 public final class ChannelCounters: Sendable {
   /// Packets taken from the incoming ring.
   public let packetsReceived = Counter()
-  /// Doorbells rung towards the peer.
+  /// Doorbells rung towards a peer of another thread.
   public let doorbellsRung = Counter()
   /// Times that this end slept.
   public let sleeps = Counter()

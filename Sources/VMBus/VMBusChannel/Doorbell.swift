@@ -5,6 +5,13 @@ public import SharedMemory
 public protocol Doorbell: AnyObject {
   /// Tells the peer. Never blocks.
   func ring()
+  /// Whether ringing may wake somebody up: what counts as a doorbell rung.
+  var wakesPeer: Bool { get }
+}
+
+extension Doorbell {
+  /// Ringing wakes somebody up unless told otherwise.
+  public var wakesPeer: Bool { true }
 }
 
 /// A doorbell that is an eventfd: the peer waits in another thread or process.
@@ -55,6 +62,9 @@ public final class InlineDoorbell: Doorbell {
   public func ring() {
     endpoint.run()
   }
+
+  /// The peer runs on the ringing thread.
+  public var wakesPeer: Bool { false }
 }
 
 /// A doorbell that nobody needs to hear: the peer looks by itself when the call that it made returns.
@@ -64,6 +74,9 @@ public final class SilentDoorbell: Doorbell {
 
   /// Does nothing.
   public func ring() {}
+
+  /// There is nobody to wake.
+  public var wakesPeer: Bool { false }
 }
 
 /// What the `waitDescriptor` of a channel is made of.
