@@ -36,6 +36,8 @@ void synthgate_uring_destroy(struct synthgate_uring *ring) {
     io_uring_cqe_seen(&ring->ring, entry);
     ring->in_flight--;
   }
+  // The kernel ends a ring some time after its descriptor is closed: the files, and locks on them, must not stay so long.
+  io_uring_unregister_files(&ring->ring);
   io_uring_queue_exit(&ring->ring);
   free(ring);
 }

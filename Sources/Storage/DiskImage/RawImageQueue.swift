@@ -44,7 +44,8 @@ final class RawImageQueue: BlockQueue {
   private var taken: [BlockCompletion] = []
   private var hasUnsent = false
 
-  init(image: RawImage, depth: Int) throws(Errno) {
+  /// - Parameter usesRing: false: as where the system allows no io_uring.
+  init(image: RawImage, depth: Int, usesRing: Bool = true) throws(Errno) {
     guard depth > 0, depth <= 16384 else { throw .EINVAL }
     self.image = image
     self.depth = depth
@@ -58,6 +59,7 @@ final class RawImageQueue: BlockQueue {
     var file = URing.File.descriptor(descriptors[0])
     var cached = URing.File.descriptor(descriptors[1])
     do throws(Errno) {
+      guard usesRing else { throw .ENOSYS }
       let ring = try URing(depth: depth + 1)
       // The ring is as good without; the kernel only looks the files up more slowly.
       if (try? ring.registerFiles(descriptors)) != nil {

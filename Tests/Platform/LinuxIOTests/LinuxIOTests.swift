@@ -51,10 +51,10 @@ import Testing
   @Test func packetsKeepBoundariesAndBringDescriptors() throws {
     let pair = try PacketSocket.pair()
     let event = try EventFD()
-    try pair.first.send([1, 2, 3].span.bytes)
-    try pair.first.send([4].span.bytes, descriptors: Array(repeating: event.descriptor, count: 8))
+    try pair.first.send(([1, 2, 3] as [UInt8]).span.bytes)
+    try pair.first.send(([4] as [UInt8]).span.bytes, descriptors: Array(repeating: event.descriptor, count: 8))
     #expect(throws: Errno.EINVAL) {
-      try pair.first.send([4].span.bytes, descriptors: Array(repeating: event.descriptor, count: 9))
+      try pair.first.send(([4] as [UInt8]).span.bytes, descriptors: Array(repeating: event.descriptor, count: 9))
     }
     #expect(try pair.second.receive(maximum: 16)?.bytes == [1, 2, 3])
     let packet = try #require(try pair.second.receive(maximum: 16))
@@ -63,12 +63,12 @@ import Testing
     #expect(packet.descriptorCount == 7 && synthgate_fcntl(taken.number, F_GETFD, 0) == FD_CLOEXEC)
     event.signal()
     #expect(EventFD(adopting: taken).drain())
-    try pair.first.send([1, 2, 3, 4].span.bytes)
+    try pair.first.send(([1, 2, 3, 4] as [UInt8]).span.bytes)
     #expect(throws: Errno.EMSGSIZE) { _ = try pair.second.receive(maximum: 3) }
     #expect(pair.second.peerProcess == getpid())
     pair.first.shutdown()
     #expect(try pair.second.receive(maximum: 3) == nil)
-    #expect(throws: Errno.EPIPE) { try pair.second.send([1].span.bytes) }
+    #expect(throws: Errno.EPIPE) { try pair.second.send(([1] as [UInt8]).span.bytes) }
   }
 
   /// Descriptors of packets that are refused or never looked at do not leak.
@@ -76,7 +76,7 @@ import Testing
     let pair = try PacketSocket.pair()
     let pipe = try LinePipe()
     for maximum in [1, 8] {
-      try pair.first.send([1, 2, 3].span.bytes, descriptors: [pipe.reader.number, pipe.reader.number])
+      try pair.first.send(([1, 2, 3] as [UInt8]).span.bytes, descriptors: [pipe.reader.number, pipe.reader.number])
       _ = try? pair.second.receive(maximum: maximum)
     }
     // The reading end has one descriptor left: with it gone, writing fails.
@@ -94,7 +94,7 @@ import Testing
     #expect(throws: Errno.EADDRINUSE) { _ = try PacketSocket.listen(at: path) }
     let client = try PacketSocket.connect(to: path)
     let server = try listener.accept()
-    try client.send([7].span.bytes)
+    try client.send(([7] as [UInt8]).span.bytes)
     #expect(try server.receive(maximum: 9)?.bytes == [7])
     // A peer that does not read makes the sender fail, not wait.
     #expect(throws: Errno.EAGAIN) { while true { try client.send([UInt8](repeating: 0, count: 4096).span.bytes) } }

@@ -32,7 +32,7 @@ import Testing
     let region = try MemoryRegion(anonymous: 1)
     let slice = region.slice
     #expect(slice.byteCount == 4096 && slice.address % 4096 == 0 && slice.bytes().allSatisfy { $0 == 0 })
-    slice.copyIn([1, 2, 3, 4].span.bytes, at: 10)
+    slice.copyIn(([1, 2, 3, 4] as [UInt8]).span.bytes, at: 10)
     slice.copyIn(slice.slice(at: 10, count: 4), at: 12)
     #expect(slice.slice(at: 9, count: 8).bytes() == [0, 1, 2, 1, 2, 3, 4, 0])
     var out = [UInt8](repeating: 9, count: 3)
@@ -40,7 +40,8 @@ import Testing
     var raw = span.mutableBytes
     slice.copyOut(from: 12, into: &raw)
     #expect(out == [1, 2, 3])
-    #expect(slice.dropFirst(4096).byteCount == 0 && slice.slice(at: 1, count: 2) == slice.dropFirst(1).slice(at: 0, count: 2))
+    #expect(
+      slice.dropFirst(4096).byteCount == 0 && slice.slice(at: 1, count: 2) == slice.dropFirst(1).slice(at: 0, count: 2))
     slice.slice(at: 11, count: 2).fill(0xff)
     #expect(slice.slice(at: 10, count: 4).bytes() == [1, 0xff, 0xff, 2])
     let word = slice.word32(at: 100)
@@ -55,7 +56,7 @@ import Testing
     await #expect(processExitsWith: .failure) { _ = try MemoryRegion(anonymous: 1).slice.loadLE64(at: 4) }
     await #expect(processExitsWith: .failure) { _ = try MemoryRegion(anonymous: 1).slice.word32(at: 4096) }
     await #expect(processExitsWith: .failure) {
-      try MemoryRegion(anonymous: 1).slice.copyIn([1, 2].span.bytes, at: 4095)
+      try MemoryRegion(anonymous: 1).slice.copyIn(([1, 2] as [UInt8]).span.bytes, at: 4095)
     }
   }
 

@@ -1,6 +1,6 @@
 import Block
 import CLinux
-import DiskImage
+@testable import DiskImage
 import LinuxIO
 import SharedMemory
 import Testing
@@ -48,16 +48,13 @@ struct ProgramFailure: Error {
 @discardableResult
 func run(_ arguments: String...) throws -> String {
   let pipe = try LinePipe()
-  let copy = try pipe.writer.duplicate()
-  let process = try ProcessHandle.start(arguments, output: copy.number, error: copy.number)
-  close(copy.release())
-  close(pipe.writer.number)
-  defer { dup2(2, pipe.writer.number) }
+  let process = try ProcessHandle.start(arguments, output: pipe.writer.number, error: pipe.writer.number)
   var output: [UInt8] = []
   while true {
-    let part = try readAvailable(pipe.reader.number)
-    if part.isEmpty { break }
-    output += part
+    // What is there is read first, so that the end of the process means the end of its output.
+    let ready = waitForInput([pipe.reader.number, process.descriptor], milliseconds: 60_000)
+    guard ready & 1 != 0 else { break }
+    output += try readAvailable(pipe.reader.number)
   }
   let text = String(decoding: output, as: UTF8.self)
   guard process.exitCode() == 0 else { throw ProgramFailure(arguments: arguments, output: text) }
@@ -73,8 +70,9 @@ final class TestQueue {
   private let epoll: Epoll
   private var table = ScatterTable(capacity: 64)
 
-  init(_ image: RawImage, depth: Int = 4, memoryByteCount: Int = 4 << 20) throws {
-    queue = try image.makeQueue(depth: depth)
+  init(_ image: RawImage, depth: Int = 4, memoryByteCount: Int = 4 << 20, usesRing: Bool = true) throws {
+    queue =
+      usesRing ? try image.makeQueue(depth: depth) : try RawImageQueue(image: image, depth: depth, usesRing: false)
     memory = try image.allocateMemory(byteCount: memoryByteCount)
     epoll = try Epoll()
     try epoll.add(queue.readinessDescriptor, token: 1)
@@ -85,33 +83,33 @@ final class TestQueue {
     queue.flushSubmissions()
     var found: BlockCompletion?
     for _ in 0..<100 {
-      // No completion may be had without the descriptor telling: a worker sleeps on it.
-      guard epoll.wait(milliseconds: 10_000) > 0 else { continue }
+      // No completion may be had without telling before a worker sleeps.
+      // A wait that ends with nothing was interrupted, which io_uring does to post its completions.
+      guard queue.prepareToWait() || epoll.wait(milliseconds: 500) > 0 else { continue }
       queue.reap { found = $0 }
       if found != nil { break }
     }
     return found
   }
 
-  /// Reads into the memory from `at` on, in pieces of `pieceByteCount` bytes.
-  func read(_ offset: UInt64, _ count: Int, at start: Int = 0, pieceByteCount: Int = 1 << 20) -> ([UInt8], BlockError?) {
+  /// Reads into the memory from `at` on, as one piece.
+  func read(_ offset: UInt64, _ count: Int, at start: Int = 0) -> ([UInt8], BlockError?) {
     let target = memory.slice(at: start, count: count)
     target.fill(0xee)
     let end = perform(
       BlockRequest(
-        .read, tag: 0, offset: offset, byteCount: UInt64(count), memory: list(target, pieceByteCount)))
+        .read, tag: 0, offset: offset, byteCount: UInt64(count), memory: list(target)))
     return (target.bytes(), end == nil ? .timedOut : end?.error)
   }
 
   func write(
-    _ bytes: [UInt8], _ offset: UInt64, at start: Int = 0, pieceByteCount: Int = 1 << 20,
-    flags: BlockRequest.Flags = []
+    _ bytes: [UInt8], _ offset: UInt64, at start: Int = 0, flags: BlockRequest.Flags = []
   ) -> BlockError? {
     let source = memory.slice(at: start, count: bytes.count)
     source.copyIn(bytes.span.bytes)
     let end = perform(
       BlockRequest(
-        .write, tag: 1, offset: offset, byteCount: UInt64(bytes.count), memory: list(source, pieceByteCount),
+        .write, tag: 1, offset: offset, byteCount: UInt64(bytes.count), memory: list(source),
         flags: flags))
     return end == nil ? .timedOut : end?.error
   }
@@ -123,16 +121,9 @@ final class TestQueue {
       ?? BlockCompletion(tag: 2, error: .timedOut)
   }
 
-  /// The pieces of `slice`, every second one swapped by nothing: neighbours would be joined, so each goes to a table of
-  /// its own order only when there is more than one piece.
-  private func list(_ slice: MemorySlice, _ pieceByteCount: Int) -> ScatterList {
+  private func list(_ slice: MemorySlice) -> ScatterList {
     table.removeAll()
-    var rest = slice
-    while rest.byteCount > 0 {
-      let count = min(pieceByteCount, rest.byteCount)
-      precondition(table.append(rest.slice(at: 0, count: count)))
-      rest = rest.dropFirst(count)
-    }
+    _ = table.append(slice)
     return table.list
   }
 }
