@@ -41,7 +41,7 @@ let package = Package(
     .executable(name: "synthgate", targets: ["synthgate"])
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")
   ],
   targets: [
     // Floor 0: the only unsafe code.
@@ -104,7 +104,8 @@ let package = Package(
     target(
       "Gateway", "Programs",
       [
-        "SyntheticHost", "VMBusServer", "VMBusClient", "VMBusChannel", "VMBusProtocol", "Storvsc", "DiskFS", "DiskImage",
+        "SyntheticHost", "VMBusServer", "VMBusClient", "VMBusChannel", "VMBusProtocol", "Storvsc", "DiskFS",
+        "DiskImage",
         "Block", "FilesystemProbe", "LinuxIO", "SharedMemory",
       ]),
 
@@ -171,13 +172,15 @@ let package = Package(
     .executableTarget(
       name: "BusPeer",
       dependencies: [
-        "Support", "VMBusClient", "VMBusServer", "VMBusChannel", "VMBusRing", "VMBusProtocol", "SharedMemory", "LinuxIO",
+        "Support", "VMBusClient", "VMBusServer", "VMBusChannel", "VMBusRing", "VMBusProtocol", "SharedMemory",
+        "LinuxIO",
         "WireBytes",
       ], path: "Tests/BusPeer", swiftSettings: strict),
     tests(
       "Storvsc", "Storage",
       [
-        "VMBusChannel", "VMBusRing", "VMBusProtocol", "VMBusServer", "VMBusClient", "Storvsp", "StorvscProtocol", "SCSI",
+        "VMBusChannel", "VMBusRing", "VMBusProtocol", "VMBusServer", "VMBusClient", "Storvsp", "StorvscProtocol",
+        "SCSI",
         "Block", "SharedMemory", "LinuxIO", "WireBytes",
       ]),
     tests("NetvscProtocol", "Network", ["Ethernet", "WireBytes"]),

@@ -126,7 +126,9 @@ struct DiskFSWorker: ~Copyable {
     while true {
       rounds &+= 1
       if rounds % 256 == 0 { control.counters[index].publish(counters) }
-      if control.isStopping.load(ordering: .relaxed) || control.hasEnded.load(ordering: .relaxed) { isConnected = false }
+      if control.isStopping.load(ordering: .relaxed) || control.hasEnded.load(ordering: .relaxed) {
+        isConnected = false
+      }
       if control.generation.load(ordering: .relaxed) != generation { reloadTree() }
       var progress = takeRequests()
       flush()
