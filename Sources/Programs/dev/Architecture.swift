@@ -7,7 +7,7 @@ enum Architecture {
     "VMBusProtocol": 1, "SCSI": 1, "StorvscProtocol": 1, "NetvscProtocol": 1, "Block": 1, "Ethernet": 1,
     "VMBusRing": 2, "VMBusChannel": 2,
     "Storvsc": 3, "Netvsc": 3, "Storvsp": 3, "Netvsp": 3,
-    "DiskFS": 4, "TapLink": 4, "DiskImage": 4, "VMBusUIO": 4, "VMBusClient": 4, "VMBusServer": 4,
+    "DiskFS": 4, "TapLink": 4, "EthernetSwitch": 4, "DiskImage": 4, "VMBusUIO": 4, "VMBusClient": 4, "VMBusServer": 4,
     "SyntheticHost": 5, "Gateway": 5, "GatewayControl": 5,
     "synthgate": 6, "synthgate-vm": 6, "dev": 6,
   ]
@@ -17,7 +17,9 @@ enum Architecture {
     "SharedMemory": ["LinuxIO"],
     "URing": ["SharedMemory", "LinuxIO"],
     "FUSEBridge": ["SharedMemory", "LinuxIO"],
+    "NetlinkRoute": ["LinuxIO"],
     "StorvscProtocol": ["SCSI"],
+    "NetvscProtocol": ["Ethernet"],
     "VMBusChannel": ["VMBusRing"],
     "Gateway": ["SyntheticHost", "GatewayControl"],
   ]
@@ -39,10 +41,11 @@ enum Architecture {
     "VMBusProtocol": ["WireBytes"],
     "SCSI": ["WireBytes"],
     "StorvscProtocol": ["WireBytes", "SCSI"],
-    "NetvscProtocol": ["WireBytes"],
+    "NetvscProtocol": ["WireBytes", "Ethernet"],
     "DiskFS": ["Block", "FUSEBridge", "SharedMemory", "LinuxIO"],
     "DiskImage": ["Block", "URing", "SharedMemory", "LinuxIO", "WireBytes"],
-    "TapLink": ["Ethernet", "NetlinkRoute", "SharedMemory", "LinuxIO"],
+    "TapLink": ["Ethernet", "NetlinkRoute", "SharedMemory", "LinuxIO", "WireBytes"],
+    "EthernetSwitch": ["Ethernet", "SharedMemory", "LinuxIO", "WireBytes"],
   ]
 
   /// Why `target` may not import `module`; nil when it may.

@@ -20,8 +20,7 @@ import WireBytes
   }
 
   private func header(_ bytes: some Collection<UInt8>) -> VirtioNetHeader {
-    let bytes = Array(bytes)
-    return VirtioNetHeader(low: bytes.le64(at: 0), high: bytes.le16(at: 8))
+    VirtioNetHeader(low: Array(bytes).le64(at: 0), high: Array(bytes).le16(at: 8))
   }
 
   private func bytes(_ header: VirtioNetHeader) -> [UInt8] {

@@ -85,7 +85,7 @@ extension PartitionTable {
   static let gptScript = """
     sgdisk -o -U 11111111-2222-3333-4444-555555555555 \
       -n 1:2048:4095 -t 1:ef00 -c 1:'EFI' -u 1:aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee \
-      -n 3:4096:8191 -t 3:8300 -c 3:'Wurzel ü' -n 2:8192:0 -t 2:0700 DISK >/dev/null
+      -n 3:4096:8191 -t 3:8300 -c 3:'Wurzel \u{fc}' -n 2:8192:0 -t 2:0700 DISK >/dev/null
     """
 
   private func expectAgreement(_ table: PartitionTable, _ report: String, extended: Set<String> = []) {
@@ -109,7 +109,7 @@ extension PartitionTable {
     let (disk, report) = try Disk.made(byteCount: 8 << 20, script: Self.gptScript)
     let table = try disk.table()
     #expect(table.scheme == .gpt && table.identifier == "11111111-2222-3333-4444-555555555555" && table.notes == [])
-    #expect(table.partitions.map(\.name) == ["EFI", "", "Wurzel ü"])
+    #expect(table.partitions.map(\.name) == ["EFI", "", "Wurzel \u{fc}"])
     #expect(table.partitions[0].type == "c12a7328-f81f-11d2-ba4b-00a0c93ec93b")
     #expect(table.partitions[0].uuid == "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee")
     expectAgreement(table, report)

@@ -303,8 +303,8 @@ import WireBytes
     thread.join()
   }
 
+  // Sendable, because the test's thread does not touch the rig meanwhile.
   struct Carrier: @unchecked Sendable {
-    // The test's thread does not touch the rig meanwhile.
     let rig: Rig
   }
 }

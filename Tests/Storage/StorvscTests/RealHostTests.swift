@@ -142,8 +142,8 @@ import VMBusServer
     owner.queue.close()
   }
 
+  // Sendable, because the test's thread uses only the queue meanwhile.
   struct Carrier: @unchecked Sendable {
-    // The test's thread uses only the queue meanwhile.
     let bus: Bus
   }
 }

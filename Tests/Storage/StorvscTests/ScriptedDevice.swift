@@ -46,8 +46,8 @@ final class ScriptedDevice: GuestDevice {
   private let ends = Mutex<[End]>([])
   private let closed = Atomic<Bool>(false)
 
+  // Sendable, because the endpoint is only closed from here; the thread that rings uses it, or its own.
   struct End: @unchecked Sendable {
-    // Only closed from here; the endpoint is used by the thread that rings, or by its own.
     let endpoint: ScriptedEndpoint
     let guest: ChannelCounters
     let wake: EventFD
@@ -58,6 +58,7 @@ final class ScriptedDevice: GuestDevice {
   }
 
   final class StopFlag: Sendable { let value = Atomic<Bool>(false) }
+  // Sendable, because it only takes the endpoint to the one thread that uses it.
   struct Carrier: @unchecked Sendable { let endpoint: ScriptedEndpoint }
 
   init(_ host: ScriptedHost, _ pool: ScriptedMemory, _ threading: Threading) {
