@@ -73,6 +73,8 @@ extension EndToEnd {
     @Test func sectorsOf4096Bytes() throws {
       try Scratch.with { scratch in
         let extent = try Image.plain(scratch.file("disk.img"), type: "ext4", mebibytes: 64)
+        // Not the 1 KiB blocks that a filesystem of this size has otherwise: they are smaller than a sector.
+        try must("mkfs.ext4", "-q", "-F", "-b", "4096", extent.image)
         let host = try HostProcess(scratch, disks: ["{ lun: 0, image: \(extent.image), sectorSize: 4096 }"])
         try scratch.mount("lun=0:0", "--bus", host.bus)
         let device = try must("findmnt", "-no", "SOURCE", scratch.mountPoint).trimmingCharacters(in: .newlines)

@@ -87,6 +87,8 @@ int synthgate_spawn(const char *path, const char *const *arguments, int input, i
     if (copies[i] < 0) failure = errno;
     else failure = posix_spawn_file_actions_adddup2(&actions, copies[i], i);
   }
+  // Whoever started this program may wait for the end of something that it handed down without close-on-exec.
+  if (failure == 0) failure = posix_spawn_file_actions_addclosefrom_np(&actions, extra < 0 ? 3 : 4);
   sigset_t none, defaults;
   sigemptyset(&none);
   sigemptyset(&defaults);

@@ -37,7 +37,7 @@ public final class ProcessHandle: Sendable {
     pidfd = try OwnedDescriptor(adopting: check(synthgate_pidfd(id)))
   }
 
-  /// Starts a program.
+  /// Starts a program, which gets no other descriptors than these.
   ///
   /// - Parameters:
   ///   - arguments: all of them, the first being the program's path.

@@ -28,10 +28,14 @@ public final class DetachedMount {
     let signals = try? SignalQueue([2, 15])
     var decoder = ReportDecoder()
     var doing = "starting"
+    var isInterrupted = false
     let start = monotonicNanoseconds()
     while true {
       let ready = waitForInput([reports.number] + (signals.map { [$0.descriptor] } ?? []), milliseconds: 1000)
-      if let signal = signals?.next() { process.send(signal: signal) }
+      if let signal = signals?.next() {
+        process.send(signal: signal)
+        isInterrupted = true
+      }
       if ready == 0 { progress(doing, Int((monotonicNanoseconds() - start) / 1_000_000_000)) }
       guard ready & 1 != 0 else { continue }
       let bytes = (try? readAvailable(reports.number)) ?? []
@@ -42,6 +46,10 @@ public final class DetachedMount {
       for report in decoder.decode(bytes) {
         switch report {
         case .progress(let text): doing = text
+        case .ready where isInterrupted:
+          // It was just mounted when the signal reached it: it unmounts again.
+          _ = process.exitCode()
+          throw GatewayError(.failed, what: "mount", why: "interrupted")
         case .ready: return
         case .failed(let kind, let what, let why, let advice):
           _ = process.exitCode()

@@ -115,10 +115,9 @@ final class DiskView: Sendable {
     files.deviceChanged()
   }
 
-  /// Unmounts the files.
-  func close(removing: Bool) {
+  /// Unmounts the files; the directory stays.
+  func close() {
     files.stop()
-    if removing { try? removeEmptyDirectory(directory) }
   }
 }
 

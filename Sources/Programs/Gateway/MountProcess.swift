@@ -100,10 +100,11 @@ public final class MountProcess: Sendable {
     let isReadOnly = try claim(disk)
     defer { if disk.isClaimed { try? disk.release() } }
     report(.progress("showing the disk"))
+    defer { if viewDirectory != request.directory { try? removeEmptyDirectory(viewDirectory) } }
     let view = try DiskView(
       disk: disk, name: name, directory: viewDirectory, isReadOnly: isReadOnly, workerCount: workerCount, what: what,
       log: log)
-    defer { view.close(removing: viewDirectory != request.directory) }
+    defer { view.close() }
     try throwIfToldToEnd()
     var record = makeRecord(bus: bus, named: named, view: view)
     try record.save(in: runtime)

@@ -30,7 +30,6 @@ struct Host: ParsableCommand {
       print("\(config): all right, \(configuration.controllers.reduce(0) { $0 + $1.disks.count }) disks")
       return
     }
-    // Not by print(): a line must be there when the process is killed.
-    try HostProcess.run(configuration) { try? writeAll(Array(($0 + "\n").utf8), to: 1) }
+    try HostProcess.run(configuration) { writeLine($0) }
   }
 }

@@ -74,7 +74,7 @@ struct Mount: ParsableCommand {
       runReporting(request) { report in try? writeAll(Array((report.line + "\n").utf8), to: reports.number) }
     } else if foreground {
       try MountProcess.run(request) { report in
-        if report == .ready { print("\(request.source) is mounted at \(request.directory); Ctrl-C unmounts it") }
+        if report == .ready { writeLine("\(request.source) is mounted at \(request.directory); Ctrl-C unmounts it") }
       }
     } else {
       let progress = ProgressLine()

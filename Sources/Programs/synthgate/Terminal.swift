@@ -7,6 +7,11 @@ func writeError(_ line: String) {
   try? writeAll(Array((line + "\n").utf8), to: 2)
 }
 
+/// Writes a line to standard output at once, also when that is no terminal.
+func writeLine(_ line: String) {
+  try? writeAll(Array((line + "\n").utf8), to: 1)
+}
+
 /// Prints the values as a JSON array of objects.
 func printJSON(_ values: [some Encodable]) throws {
   let encoder = JSONEncoder()

@@ -1,5 +1,5 @@
 import Foundation
-import Synchronization
+import LinuxIO
 
 /// What a program left: its exit code (128 + signal when it was killed) and what it printed.
 struct CommandResult {
@@ -17,12 +17,11 @@ struct CommandFailure: Error, CustomStringConvertible {
 /// A program that runs beside the test, with its output in files, so that no pipe can fill or stay open.
 final class Command {
   let arguments: [String]
-  private let process = Process()
-  private let ended = DispatchSemaphore(value: 0)
+  private let process: ProcessHandle
   private let outputFile: String
   private let errorFile: String
   private let start = Date()
-  private var hasEnded = false
+  private var exitCode: Int32?
 
   /// Starts `arguments`, the first of which is looked up in PATH.
   init(_ arguments: [String], environment: [String: String] = [:], directory: String? = nil) throws {
@@ -30,49 +29,43 @@ final class Command {
     let base = FileManager.default.temporaryDirectory.path + "/synthgate-command." + UUID().uuidString
     outputFile = base + ".out"
     errorFile = base + ".err"
-    for file in [outputFile, errorFile] { _ = FileManager.default.createFile(atPath: file, contents: nil) }
-    var all = ProcessInfo.processInfo.environment
-    all["PATH"] = (all["PATH"] ?? "/usr/bin:/bin") + ":/usr/sbin:/sbin"
-    all["LC_ALL"] = "C"
-    all.merge(environment) { $1 }
-    process.executableURL = URL(filePath: "/usr/bin/env")
-    process.arguments = arguments
-    process.environment = all
-    if let directory { process.currentDirectoryURL = URL(filePath: directory) }
-    process.standardInput = FileHandle.nullDevice
-    process.standardOutput = FileHandle(forWritingAtPath: outputFile)
-    process.standardError = FileHandle(forWritingAtPath: errorFile)
-    let ended = ended
-    process.terminationHandler = { _ in ended.signal() }
-    try process.run()
+    let create: Int32 = O_WRONLY | O_CREAT | O_TRUNC
+    let null = try OwnedDescriptor.open("/dev/null", flags: O_RDONLY)
+    let output = try OwnedDescriptor.open(outputFile, flags: create)
+    let error = try OwnedDescriptor.open(errorFile, flags: create)
+    let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
+    var words = ["/usr/bin/env", "PATH=\(path):/usr/sbin:/sbin", "LC_ALL=C"]
+    if let directory { words += ["--chdir", directory] }
+    // Options of env stand before the variables.
+    words = [words[0]] + words.dropFirst(3) + words[1...2] + environment.map { "\($0)=\($1)" } + arguments
+    process = try ProcessHandle.start(words, input: null.number, output: output.number, error: error.number)
   }
 
   deinit {
-    if !hasEnded { kill(process.processIdentifier, SIGKILL) }
+    if exitCode == nil {
+      process.send(signal: SIGKILL)
+      _ = process.exitCode()
+    }
     for file in [outputFile, errorFile] { try? FileManager.default.removeItem(atPath: file) }
   }
 
-  var id: Int32 { process.processIdentifier }
-  var isRunning: Bool { process.isRunning }
+  var id: Int32 { process.id }
+  var isRunning: Bool { !process.hasEnded() }
   var output: String { Self.read(outputFile) }
   var error: String { Self.read(errorFile) }
 
-  func send(_ signal: Int32) { kill(id, signal) }
+  func send(_ signal: Int32) { process.send(signal: signal) }
 
   /// Waits for the end. After `timeLimit` seconds the program is killed and an error thrown.
   func wait(timeLimit: Double) throws -> CommandResult {
-    if !hasEnded {
-      if ended.wait(timeout: .now() + timeLimit) == .timedOut {
-        kill(id, SIGKILL)
-        throw CommandFailure(
-          description: "`\(arguments.joined(separator: " "))` did not end within \(timeLimit) s\n\(output)\(error)")
-      }
-      hasEnded = true
+    if exitCode == nil, !process.hasEnded(waiting: Int32(timeLimit * 1000)) {
+      send(SIGKILL)
+      throw CommandFailure(
+        description: "`\(arguments.joined(separator: " "))` did not end within \(timeLimit) s\n\(output)\(error)")
     }
-    let code = process.terminationStatus
-    return CommandResult(
-      code: process.terminationReason == .uncaughtSignal ? 128 + code : code, output: output, error: error,
-      seconds: Date().timeIntervalSince(start))
+    let code = exitCode ?? process.exitCode()
+    exitCode = code
+    return CommandResult(code: code, output: output, error: error, seconds: Date().timeIntervalSince(start))
   }
 
   private static func read(_ file: String) -> String {

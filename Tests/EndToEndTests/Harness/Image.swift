@@ -30,7 +30,8 @@ enum Image {
     var extents: [Extent] = []
     var start = 1
     for (index, partition) in partitions.enumerated() {
-      arguments.append("--new=\(index + 1):\(start)M:\(start + partition.mebibytes)M-1s")
+      let last = (start + partition.mebibytes) * mebibyte / 512 - 1
+      arguments.append("--new=\(index + 1):\(start)M:\(last)")
       arguments.append("--change-name=\(index + 1):part\(index + 1)")
       extents.append(Extent(image: path, offset: start * mebibyte, size: partition.mebibytes * mebibyte))
       start += partition.mebibytes

@@ -6,6 +6,8 @@ enum Tree {
   enum Detail: String {
     /// Names, types, link targets and contents.
     case contents
+    /// The same, with all names in lower case: fusefat ignores the bits that say so of a short name.
+    case caselessContents
     /// These, and modes, owners, times of files, numbers of links.
     case everything
   }
@@ -56,18 +58,19 @@ enum Tree {
 
   /// A digest of the tree at `path`, without lost+found.
   static func digest(_ path: String, _ detail: Detail) throws -> String {
+    let lower = detail == .caselessContents ? "tr A-Z a-z" : "cat"
     let format = detail == .everything ? #"%P %y %m %U:%G %l\n"# : #"%P %y %l\n"#
     return try shell(
       #"""
       cd "$1"
       {
-        find . -mindepth 1 -path ./lost+found -prune -o -printf "$2" | sort
+        find . -mindepth 1 -path ./lost+found -prune -o -printf "$2"
         if [[ $3 == everything ]]; then
-          find . -path ./lost+found -prune -o -type f -printf '%P %Ts %n %s\n' | sort
+          find . -path ./lost+found -prune -o -type f -printf '%P %Ts %n %s\n'
         fi
-        find . -path ./lost+found -prune -o -type f -print0 | sort -z | xargs -0 --no-run-if-empty sha256sum
-      } | sha256sum
-      """#, path, format, detail.rawValue, timeLimit: 300)
+        find . -path ./lost+found -prune -o -type f -print0 | xargs -0 --no-run-if-empty sha256sum
+      } | $4 | sort | sha256sum
+      """#, path, format, detail.rawValue, lower, timeLimit: 300)
   }
 
   static func fileCount(_ path: String) throws -> Int {
