@@ -63,7 +63,7 @@ let package = Package(
     target("SCSI", "Storage", ["WireBytes"]),
     target("StorvscProtocol", "Storage", ["WireBytes", "SCSI"]),
     target("Block", "Storage", ["SharedMemory", "LinuxIO", "WireBytes"]),
-    target("Ethernet", "Network"),
+    target("Ethernet", "Network", ["SharedMemory", "LinuxIO", "WireBytes"]),
     target("NetvscProtocol", "Network", ["Ethernet", "WireBytes"]),
 
     // Floor 2: rings and channels.

@@ -1,4 +1,3 @@
-public import Ethernet
 public import WireBytes
 
 /// The checksum of IP, TCP and UDP (RFC 1071): the one's-complement sum of 16-bit words in network order.
