@@ -184,6 +184,7 @@ let package = Package(
         "Block", "SharedMemory", "LinuxIO", "WireBytes",
       ]),
     tests("NetvscProtocol", "Network", ["Ethernet", "WireBytes"]),
+    tests("Ethernet", "Network", ["SharedMemory", "LinuxIO", "WireBytes", "CLinux"]),
   ],
   swiftLanguageModes: [.v6]
 )
