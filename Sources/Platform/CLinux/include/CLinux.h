@@ -34,6 +34,7 @@
 
 #include "CLinuxAllocation.h"
 #include "CLinuxFile.h"
+#include "CLinuxNetwork.h"
 #include "CLinuxProcess.h"
 
 /// open(2) with close-on-exec; `mode` counts only where O_CREAT is among `flags`.
