@@ -17,6 +17,7 @@ enum Architecture {
     "SharedMemory": ["LinuxIO"],
     "URing": ["SharedMemory", "LinuxIO"],
     "FUSEBridge": ["SharedMemory", "LinuxIO"],
+    "NetlinkRoute": ["LinuxIO", "WireBytes"],
     "StorvscProtocol": ["SCSI"],
     "VMBusChannel": ["VMBusRing"],
     "Gateway": ["SyntheticHost", "GatewayControl"],
@@ -42,7 +43,7 @@ enum Architecture {
     "NetvscProtocol": ["WireBytes"],
     "DiskFS": ["Block", "FUSEBridge", "SharedMemory", "LinuxIO"],
     "DiskImage": ["Block", "URing", "SharedMemory", "LinuxIO", "WireBytes"],
-    "TapLink": ["Ethernet", "NetlinkRoute", "SharedMemory", "LinuxIO"],
+    "TapLink": ["Ethernet", "NetlinkRoute", "SharedMemory", "LinuxIO", "WireBytes"],
   ]
 
   /// Why `target` may not import `module`; nil when it may.
