@@ -187,8 +187,12 @@ let package = Package(
         "SCSI",
         "Block", "SharedMemory", "LinuxIO", "WireBytes",
       ]),
-    tests("NetlinkRoute", "Platform", ["LinuxIO", "WireBytes"]),
-    tests("TapLink", "Network", ["Ethernet", "NetlinkRoute", "SharedMemory", "LinuxIO", "WireBytes", "CLinux"]),
+    .target(
+      name: "NetworkSupport", dependencies: ["LinuxIO", "CLinux"], path: "Tests/NetworkSupport",
+      swiftSettings: [.enableUpcomingFeature("InternalImportsByDefault"), .treatAllWarnings(as: .error)]),
+    tests("NetlinkRoute", "Platform", ["NetworkSupport", "LinuxIO", "WireBytes"]),
+    tests(
+      "TapLink", "Network", ["NetworkSupport", "Ethernet", "NetlinkRoute", "SharedMemory", "LinuxIO", "WireBytes"]),
     tests("NetvscProtocol", "Network", ["Ethernet", "WireBytes"]),
   ],
   swiftLanguageModes: [.v6]
