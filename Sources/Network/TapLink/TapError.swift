@@ -54,7 +54,8 @@ public enum TapError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The error for what netlink said.
   init(_ error: NetlinkError) {
     switch error.errno {
-    case .EPERM, .EACCES: self = .notPermitted(error.operation)
+    // EACCES says that IPv6 is off.
+    case .EPERM: self = .notPermitted(error.operation)
     case .ENODEV: self = .lost
     default: self = .netlink(error)
     }

@@ -87,7 +87,9 @@ public final class TapPort: EthernetPort {
   }
 
   /// The queues, all detached.
-  private static func makeDevices(_ options: TapOptions, in namespace: NetworkNamespace?) throws(TapError) -> [TapDevice] {
+  private static func makeDevices(_ options: TapOptions, in namespace: NetworkNamespace?) throws(TapError)
+    -> [TapDevice]
+  {
     let count = min(max(1, options.queueCount), TapOptions.maximumQueueCount)
     let make: @Sendable () -> Result<[TapDevice], Errno> = {
       do throws(Errno) {

@@ -20,8 +20,8 @@ extension NetlinkRoute {
   public func removeAddress(_ address: IPNetwork, from index: Int32) throws(NetlinkError) {
     do {
       _ = try transact(Self.addressRequest(21, address, index), "remove address \(address)")
-    } catch where error.errno == .EADDRNOTAVAIL {
-      return
+    } catch {
+      guard error.errno == .EADDRNOTAVAIL else { throw error }
     }
   }
 

@@ -11,7 +11,8 @@ extension NetlinkRoute {
     do {
       let request = Self.routeRequest(24, route, index)
       _ = try transact(request, flags: Flags.create | Flags.exclusive, "add route \(route)")
-    } catch where error.errno == .EEXIST {
+    } catch {
+      guard error.errno == .EEXIST else { throw error }
       let isThere = try routes(over: index).contains {
         $0.destination == route.destination && $0.gateway == route.gateway
           && (route.metric == nil || $0.metric == route.metric)
@@ -24,8 +25,8 @@ extension NetlinkRoute {
   public func removeRoute(_ route: IPRoute, over index: Int32) throws(NetlinkError) {
     do {
       _ = try transact(Self.routeRequest(25, route, index), "remove route \(route)")
-    } catch where error.errno == .ESRCH {
-      return
+    } catch {
+      guard error.errno == .ESRCH else { throw error }
     }
   }
 

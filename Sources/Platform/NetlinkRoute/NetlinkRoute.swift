@@ -73,7 +73,8 @@ public final class NetlinkRoute: Sendable {
         return LinkInfo(parsing: message.payload.rawSpan)
       }
       return nil
-    } catch where error.errno == .ENODEV {
+    } catch {
+      guard error.errno == .ENODEV else { throw error }
       return nil
     }
   }

@@ -92,6 +92,9 @@ final class NetlinkCollector {
   mutating func listen(to group: UInt32) throws(NetlinkError) {
     unsafe nl_socket_disable_seq_check(socket)
     _ = unsafe nl_socket_set_buffer_size(socket, 4 << 20, 0)
+    // SO_RCVBUFFORCE goes beyond the system's limit, where that is permitted.
+    var byteCount: Int32 = 4 << 20
+    _ = unsafe setsockopt(descriptor, 1, 33, &byteCount, 4)
     var code = unsafe nl_socket_add_membership(socket, Int32(group))
     if code >= 0 { code = unsafe nl_socket_set_nonblocking(socket) }
     if code < 0 { throw NetlinkSocket.failure("listen to links", code) }

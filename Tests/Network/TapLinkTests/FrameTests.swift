@@ -70,10 +70,11 @@ private struct Bench {
   }
 
   /// 802.1ad, and two tags: they stay, with a checksum that is whole.
-  @Test(arguments: [
-    [0x88, 0xa8, 0x00, 0x05], [0x81, 0x00, 0x00, 0x05, 0x81, 0x00, 0x00, 0x06],
-    [0x88, 0xa8, 0x00, 0x05, 0x81, 0x00, 0x00, 0x06], [0x81, 0x00, 0x00, 0x05, 0x88, 0xa8, 0x00, 0x06],
-  ] as [[UInt8]])
+  @Test(
+    arguments: [
+      [0x88, 0xa8, 0x00, 0x05], [0x81, 0x00, 0x00, 0x05, 0x81, 0x00, 0x00, 0x06],
+      [0x88, 0xa8, 0x00, 0x05, 0x81, 0x00, 0x00, 0x06], [0x81, 0x00, 0x00, 0x05, 0x88, 0xa8, 0x00, 0x06],
+    ] as [[UInt8]])
   func otherTagsStay(tags: [UInt8]) throws {
     let bench = try Bench()
     let head = TestFrame.addresses + tags + [0x08, 0x00]
@@ -157,7 +158,11 @@ private struct Bench {
     // What no link takes is dropped.
     for (bytes, offload) in [
       (Array(udp.prefix(13)), .plain), (udp, FrameOffload(checksum: .partial(start: 900, offset: 6))),
-      (udp, FrameOffload(checksum: .partial(start: 34, offset: 6), segmentation: .tcp4(segmentByteCount: 100, headerByteCount: 54))),
+      (
+        udp,
+        FrameOffload(
+          checksum: .partial(start: 34, offset: 6), segmentation: .tcp4(segmentByteCount: 100, headerByteCount: 54))
+      ),
     ] as [([UInt8], FrameOffload)] {
       let before = ports[0].statistics.refusedFrames
       #expect(try lend(bytes, to: queues[0], offload))

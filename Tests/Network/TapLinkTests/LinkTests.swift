@@ -8,7 +8,9 @@ import Testing
 @testable import TapLink
 
 @Suite struct LinkTests {
-  private func openDescriptors() throws -> Int { try command("ls /proc/\(ownProcess())/fd").split(separator: "\n").count }
+  private func openDescriptors() throws -> Int {
+    try command("ls /proc/\(ownProcess())/fd").split(separator: "\n").count
+  }
 
   @Test func linkIsWhatIPShows() throws {
     let namespace = try TestNamespace()
@@ -17,8 +19,10 @@ import Testing
       TapOptions(
         name: "syn0", address: address, mtu: 1400, queueCount: 4, namespace: namespace.name, transmitQueueLength: 321,
         alias: "NIC 0", addresses: [IPNetwork(parsing: "10.77.0.2/24"), IPNetwork(parsing: "fd77::2/64")],
-        routes: [IPRoute(parsing: "10.90.0.0/16,10.88.0.1"), IPRoute(parsing: "10.88.0.0/16"),
-          IPRoute(parsing: "default,10.77.0.1"), IPRoute(parsing: "default,fd77::1")],
+        routes: [
+          IPRoute(parsing: "10.90.0.0/16,10.88.0.1"), IPRoute(parsing: "10.88.0.0/16"),
+          IPRoute(parsing: "default,10.77.0.1"), IPRoute(parsing: "default,fd77::1"),
+        ],
         maximumSegmentationByteCount: 62_780))
     let shown = try namespace.run("ip -j -d link show dev syn0")
     for text in [

@@ -15,7 +15,9 @@ private struct Workplace {
     namespace = try TestNamespace()
     opened = try namespace.open()
     device = try opened.run { () -> Result<TapDevice, Errno> in
-      do throws(Errno) { return .success(try TapDevice(name, .new, hasCarrier: false)) } catch { return .failure(error) }
+      do throws(Errno) { return .success(try TapDevice(name, .new, hasCarrier: false)) } catch {
+        return .failure(error)
+      }
     }.get()
     route = try NetlinkRoute.open(in: opened)
     index = try #require(try route.link(named: name)).index

@@ -35,7 +35,7 @@ int synthgate_tap_attach(int fd, const char *name, unsigned int flags, char actu
 int synthgate_tap_set(int fd, enum synthgate_tap_setting setting, int value);
 
 /// The most pieces of memory that one scattered read or write takes.
-#define SYNTHGATE_PIECES 256
+#define SYNTHGATE_PIECES 1000
 
 /// readv(2) into `head` and then the `count` pieces. One byte more than they hold is asked for, so that a frame that was
 /// cut off shows by its length. Never waits where `fd` is non-blocking.
