@@ -172,4 +172,33 @@ private struct Bench {
     #expect(try lend(udp, to: queues[0]))
     #expect(ports[0].statistics.framesWhileDown == 1 && !queues[0].isEnded)
   }
+
+  /// Whatever a peer says about a frame, it is written or dropped.
+  @Test func anyOffload() throws {
+    let bench = try Bench()
+    var generator = SystemRandomNumberGenerator()
+    func number() -> UInt16 {
+      Bool.random(using: &generator)
+        ? .random(in: 0...120, using: &generator) : .random(in: 0...65_535, using: &generator)
+    }
+    let rounds: UInt64 = 3000
+    for _ in 0..<rounds {
+      let count = Int.random(in: 14...200, using: &generator)
+      var bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }
+      if Bool.random(using: &generator) {
+        bytes = Array((TestFrame.addresses + [8, 0] + TestFrame.udp(count: 100, isPartial: true)).prefix(count))
+      }
+      var offload = FrameOffload(vlan: Bool.random(using: &generator) ? number() : nil)
+      if Bool.random(using: &generator) { offload.checksum = .partial(start: number(), offset: number()) }
+      switch Int.random(in: 0...2, using: &generator) {
+      case 0: offload.segmentation = .tcp4(segmentByteCount: number(), headerByteCount: number())
+      case 1: offload.segmentation = .tcp6(segmentByteCount: number(), headerByteCount: number())
+      default: break
+      }
+      #expect(try lend(bytes, to: bench.queue, offload))
+    }
+    let statistics = bench.port.statistics
+    #expect(statistics.framesWritten + statistics.refusedFrames == rounds)
+    #expect(statistics.framesWritten > 0 && statistics.refusedFrames > 0 && !bench.queue.isEnded)
+  }
 }
