@@ -57,6 +57,9 @@ let package = Package(
     target("YAMLDocument", "Platform", ["CYAML"]),
     cModule("CBlkid", links: ["blkid"]),
     target("FilesystemProbe", "Platform", ["CBlkid"]),
+    // Its headers lie below a directory that only pkg-config names.
+    .systemLibrary(name: "CNetlink", path: "Sources/Platform/CNetlink", pkgConfig: "libnl-3.0"),
+    target("NetlinkRoute", "Platform", ["CNetlink", "LinuxIO", "WireBytes"]),
 
     // Floor 1: wire formats and the two device protocols.
     target("VMBusProtocol", "VMBus", ["WireBytes"]),
@@ -87,6 +90,7 @@ let package = Package(
     // Floor 4: what stands on either end.
     target("DiskImage", "Storage", ["Block", "URing", "SharedMemory", "LinuxIO"]),
     target("DiskFS", "Storage", ["Block", "FUSEBridge", "SharedMemory", "LinuxIO"]),
+    target("TapLink", "Network", ["Ethernet", "NetlinkRoute", "SharedMemory", "LinuxIO", "WireBytes"]),
     target(
       "VMBusClient", "VMBus",
       ["VMBusChannel", "VMBusRing", "VMBusProtocol", "SharedMemory", "LinuxIO", "WireBytes"]),
@@ -183,6 +187,12 @@ let package = Package(
         "SCSI",
         "Block", "SharedMemory", "LinuxIO", "WireBytes",
       ]),
+    .target(
+      name: "NetworkSupport", dependencies: ["LinuxIO", "CLinux"], path: "Tests/NetworkSupport",
+      swiftSettings: [.enableUpcomingFeature("InternalImportsByDefault"), .treatAllWarnings(as: .error)]),
+    tests("NetlinkRoute", "Platform", ["NetworkSupport", "LinuxIO", "WireBytes"]),
+    tests(
+      "TapLink", "Network", ["NetworkSupport", "Ethernet", "NetlinkRoute", "SharedMemory", "LinuxIO", "WireBytes"]),
     tests("NetvscProtocol", "Network", ["Ethernet", "WireBytes"]),
     tests("Ethernet", "Network", ["SharedMemory", "LinuxIO", "WireBytes", "CLinux"]),
   ],

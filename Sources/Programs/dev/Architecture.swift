@@ -17,7 +17,7 @@ enum Architecture {
     "SharedMemory": ["LinuxIO"],
     "URing": ["SharedMemory", "LinuxIO"],
     "FUSEBridge": ["SharedMemory", "LinuxIO"],
-    "NetlinkRoute": ["LinuxIO"],
+    "NetlinkRoute": ["LinuxIO", "WireBytes"],
     "StorvscProtocol": ["SCSI"],
     "NetvscProtocol": ["Ethernet"],
     "VMBusChannel": ["VMBusRing"],
