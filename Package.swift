@@ -65,6 +65,7 @@ let package = Package(
     target("Block", "Storage", ["SharedMemory", "LinuxIO", "WireBytes"]),
     target("Ethernet", "Network", ["SharedMemory", "LinuxIO", "WireBytes"]),
     target("NetvscProtocol", "Network", ["Ethernet", "WireBytes"]),
+    target("EthernetSwitch", "Network", ["Ethernet", "SharedMemory", "LinuxIO", "WireBytes"]),
 
     // Floor 2: rings and channels.
     target("VMBusRing", "VMBus", ["VMBusProtocol", "SharedMemory", "WireBytes"]),
@@ -184,6 +185,7 @@ let package = Package(
         "Block", "SharedMemory", "LinuxIO", "WireBytes",
       ]),
     tests("NetvscProtocol", "Network", ["Ethernet", "WireBytes"]),
+    tests("EthernetSwitch", "Network", ["Ethernet", "SharedMemory", "LinuxIO", "WireBytes", "CLinux"]),
   ],
   swiftLanguageModes: [.v6]
 )
