@@ -185,7 +185,7 @@ let package = Package(
         "Block", "SharedMemory", "LinuxIO", "WireBytes",
       ]),
     tests("NetvscProtocol", "Network", ["Ethernet", "WireBytes"]),
-    tests("EthernetSwitch", "Network", ["Ethernet", "SharedMemory", "LinuxIO", "WireBytes", "CLinux"]),
+    tests("EthernetSwitch", "Network", ["Ethernet", "SharedMemory", "LinuxIO", "WireBytes"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -108,7 +108,9 @@ struct AddressTable: Sendable {
     for step in 0..<AddressTable.windowCount {
       let offset = ((start + step) & mask) * 16
       let old = memory.loadLE64(at: offset + 8)
-      guard memory.loadLE64(at: offset) == 0 || (old != AddressTable.pinned && !isFresh(old, now: now)) else { continue }
+      guard memory.loadLE64(at: offset) == 0 || (old != AddressTable.pinned && !isFresh(old, now: now)) else {
+        continue
+      }
       // The age first: a reader that sees the new address must not take the old age of a pinned one for it.
       memory.storeLE64(seen, at: offset + 8)
       memory.storeLE64(word, at: offset)

@@ -46,7 +46,8 @@ final class FrameRouter {
     _ bytes: ScatterList, start: Int, byteCount: Int, from source: MemberID, requiredAddress: MACAddress?
   ) -> Target {
     refresh()
-    guard byteCount >= 14, byteCount <= FrameRoom.maximumFrameByteCount, start >= 0, start <= bytes.byteCount - byteCount
+    guard byteCount >= 14, byteCount <= FrameRoom.maximumFrameByteCount, start >= 0,
+      start <= bytes.byteCount - byteCount
     else {
       fabric.tally.malformed.add(1, ordering: .relaxed)
       return .nobody

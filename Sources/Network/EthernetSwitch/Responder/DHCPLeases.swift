@@ -89,6 +89,7 @@ struct DHCPLeases {
   private func hasExpired(now: UInt64) -> Bool { leases.values.contains { $0.end <= now } }
 
   private mutating func choose(_ client: Client, _ requested: IPv4Address?, now: UInt64) -> IPv4Address? {
+    if leases.count >= capacity, !hasExpired(now: now) { return nil }
     if let requested, canTake(requested, client, now: now) { return requested }
     let hosts = hostCount(interface)
     let first = Int(identifierHash(client) % UInt64(hosts))

@@ -37,7 +37,7 @@ public struct IPv6Address: Hashable, BitwiseCopyable, Sendable {
 
   /// Parses the text of RFC 4291 2.2, without the form that ends as an IPv4 address; nil for anything else.
   public init?(_ text: some StringProtocol) {
-    guard text.utf8.allSatisfy({ $0 < 128 }), text.utf8.count <= 39 else { return nil }
+    guard text.utf8.allSatisfy({ $0 < 128 }), (2...39).contains(text.utf8.count) else { return nil }
     let groups = text.split(separator: ":" as Character, omittingEmptySubsequences: false)
     var before: [UInt16] = []
     var after: [UInt16] = []
@@ -45,7 +45,8 @@ public struct IPv6Address: Hashable, BitwiseCopyable, Sendable {
     for (index, group) in groups.enumerated() {
       if group.isEmpty {
         // An empty group stands at a "::"; at either end of the text there are two of them.
-        let isEdge = (index == 0 && groups.count > 1 && groups[1].isEmpty)
+        let isEdge =
+          (index == 0 && groups.count > 1 && groups[1].isEmpty)
           || (index == groups.count - 1 && groups.count > 1 && groups[index - 1].isEmpty)
         if isEdge { continue }
         if hasGap { return nil }
