@@ -68,6 +68,7 @@ let package = Package(
     target("Block", "Storage", ["SharedMemory", "LinuxIO", "WireBytes"]),
     target("Ethernet", "Network", ["SharedMemory", "LinuxIO", "WireBytes"]),
     target("NetvscProtocol", "Network", ["Ethernet", "WireBytes"]),
+    target("EthernetSwitch", "Network", ["Ethernet", "SharedMemory", "LinuxIO", "WireBytes"]),
 
     // Floor 2: rings and channels.
     target("VMBusRing", "VMBus", ["VMBusProtocol", "SharedMemory", "WireBytes"]),
@@ -195,6 +196,7 @@ let package = Package(
       "TapLink", "Network", ["NetworkSupport", "Ethernet", "NetlinkRoute", "SharedMemory", "LinuxIO", "WireBytes"]),
     tests("NetvscProtocol", "Network", ["Ethernet", "WireBytes"]),
     tests("Ethernet", "Network", ["SharedMemory", "LinuxIO", "WireBytes", "CLinux"]),
+    tests("EthernetSwitch", "Network", ["Ethernet", "SharedMemory", "LinuxIO", "WireBytes"]),
   ],
   swiftLanguageModes: [.v6]
 )

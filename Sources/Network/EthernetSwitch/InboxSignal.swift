@@ -1,0 +1,38 @@
+import LinuxIO
+import SharedMemory
+import Synchronization
+
+/// How producers of an inbox, or of several, wake the one thread that empties them; no system call while it is awake.
+final class InboxSignal: Sendable {
+  private let event: EventFD
+  private let isSleeping = Atomic<Bool>(false)
+
+  init() throws(Errno) {
+    event = try EventFD()
+  }
+
+  var descriptor: Int32 { event.descriptor }
+
+  /// Called by a producer after it has published a frame.
+  func wake() {
+    // The frame must be visible before the flag is read; the consumer stores the flag before it looks for frames. So
+    // one of the two always sees the other.
+    fullMemoryFence()
+    guard isSleeping.load(ordering: .relaxed) else { return }
+    // Of several producers one signals.
+    if isSleeping.exchange(false, ordering: .relaxed) { event.signal() }
+  }
+
+  /// Called by the consumer before it looks for frames a last time and sleeps.
+  func prepareToSleep() {
+    isSleeping.store(true, ordering: .relaxed)
+    fullMemoryFence()
+  }
+
+  /// Called by the consumer when it is awake again after `prepareToSleep`. A producer may signal a moment later: that is
+  /// one wake-up for nothing.
+  func finishSleep() {
+    isSleeping.store(false, ordering: .relaxed)
+    event.drain()
+  }
+}
