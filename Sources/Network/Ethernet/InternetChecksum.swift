@@ -10,6 +10,12 @@ public enum InternetChecksum {
     precondition(range.lowerBound >= 0 && range.upperBound <= bytes.byteCount)
     var total = UInt64(seed)
     var offset = range.lowerBound
+    while range.upperBound - offset >= 16 {
+      let first = bytes.be64(at: offset)
+      let second = bytes.be64(at: offset + 8)
+      total += first & 0xffff_ffff + first >> 32 + second & 0xffff_ffff + second >> 32
+      offset += 16
+    }
     while range.upperBound - offset >= 4 {
       total += UInt64(bytes.be32(at: offset))
       offset += 4
