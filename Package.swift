@@ -196,6 +196,7 @@ let package = Package(
         "VMBusChannel", "VMBusRing", "VMBusProtocol", "NetvscProtocol", "Ethernet", "SharedMemory", "LinuxIO",
         "WireBytes",
       ]),
+    tests("Ethernet", "Network", ["SharedMemory", "LinuxIO", "WireBytes", "CLinux"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,4 +1,5 @@
 import Ethernet
+import LinuxIO
 import NetvscProtocol
 import WireBytes
 

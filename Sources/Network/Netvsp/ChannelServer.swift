@@ -86,7 +86,7 @@ struct ChannelServer: ~Copyable {
       }
       guard !isSilent else { return worked }
       let isBlocked = transmit.transfer != nil
-      watch(!isGuestFull || isBlocked)
+      watch(!queue.isEnded && (!isGuestFull || isBlocked))
       // While the guest is full, frames that have come are no reason to look again.
       guard queue.prepareToWait(forRoom: isBlocked), !isGuestFull else { return worked }
       idleCount += 1
@@ -180,7 +180,7 @@ struct ChannelServer: ~Copyable {
 
   /// Lends the frames of the packet that was gathered to the port, and answers it when all are sent.
   mutating func sendFrames() {
-    switch transmit.send(to: queue) {
+    switch queue.isEnded ? .done : transmit.send(to: queue) {
     case .blocked: heldBuffer = plan.send?.mapping ?? heldBuffer
     case .fault(let type): fail(.protocolFault("RNDIS message 0x\(String(type, radix: 16)) among frames"))
     case .done:
@@ -207,6 +207,7 @@ struct ChannelServer: ~Copyable {
     }
     let result = queue.forward(to: sink, limit: Self.roundLimit)
     sink.flush()
+    if result.frameCount > 0 { queue.flush() }
     isGuestFull = result.isBlocked || sink.isStuck
     if isGuestFull { _ = sink.takeRoomNotice() }
     return result.frameCount > 0

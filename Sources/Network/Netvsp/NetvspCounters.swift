@@ -1,5 +1,5 @@
 import Ethernet
-import VMBusChannel
+import LinuxIO
 
 /// What one channel has done: words that its thread adds to and anybody may read. "Sent" is what the guest sent.
 final class NetvspCounters: Sendable {

@@ -187,6 +187,42 @@ struct ReceivePath: ~Copyable {
     return true
   }
 
+  /// Whether a frame is to be cut before the guest can take it.
+  func mustCut(_ offload: FrameOffload) -> Bool { isReceiving && !takes(offload.segmentation) }
+
+  /// Whether there is room for all segments of a frame; also if there never is, since it is dropped then.
+  mutating func hasRoom(forSegmentsOf frame: LentFrame) -> Bool {
+    let segment: UInt16
+    switch frame.offload.segmentation {
+    case .none: return true
+    case .tcp4(let count, _), .tcp6(let count, _): segment = max(count, 1)
+    }
+    let count = frame.byteCount / Int(segment) + 1
+    if count <= pool.freeCount || count > pool.range.count { return true }
+    counters.receiveNoBuffer.add(1)
+    return false
+  }
+
+  /// A private copy of the frame in the room, which is free again; nil for what is none.
+  mutating func takeOut(start: Int, byteCount: Int) -> MemorySlice? {
+    defer { roomPieceCount = 0 }
+    let list = room.list
+    guard roomPieceCount > 0, start >= 0, byteCount >= 14, start + byteCount <= list.byteCount else { return nil }
+    let copy = scratch.slice.slice(at: 0, count: byteCount)
+    var done = 0
+    var skip = start
+    var index = 0
+    while done < byteCount {
+      let piece = list[index]
+      let part = min(piece.byteCount - skip, byteCount - done)
+      copy.copyIn(piece.slice(at: skip, count: part), at: done)
+      done += part
+      skip = 0
+      index += 1
+    }
+    return copy
+  }
+
   /// Whether a frame of that form goes to the guest whole.
   private func takes(_ segmentation: FrameOffload.Segmentation) -> Bool {
     switch segmentation {

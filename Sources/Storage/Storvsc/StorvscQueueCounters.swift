@@ -1,4 +1,4 @@
-import VMBusChannel
+import LinuxIO
 
 /// What the queue on a channel did: words of its thread that anybody may read.
 final class StorvscQueueCounters: Sendable {

@@ -1,3 +1,4 @@
+import LinuxIO
 import SCSI
 import SharedMemory
 import StorvscProtocol

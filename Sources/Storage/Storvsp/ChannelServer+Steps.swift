@@ -1,3 +1,4 @@
+import LinuxIO
 import Block
 import SCSI
 import SharedMemory

@@ -1,4 +1,4 @@
-import VMBusChannel
+import LinuxIO
 
 /// What one channel has done: words that its thread adds to and anybody may read.
 final class StorvspCounters: Sendable {

@@ -1,3 +1,4 @@
+import LinuxIO
 public import SharedMemory
 import Synchronization
 public import VMBusProtocol
