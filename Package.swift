@@ -87,6 +87,12 @@ let package = Package(
         "VMBusChannel", "VMBusRing", "VMBusProtocol", "StorvscProtocol", "SCSI", "Block", "SharedMemory", "LinuxIO",
         "WireBytes",
       ]),
+    target(
+      "Netvsp", "Network",
+      [
+        "VMBusChannel", "VMBusRing", "VMBusProtocol", "NetvscProtocol", "Ethernet", "SharedMemory", "LinuxIO",
+        "WireBytes",
+      ]),
 
     // Floor 4: what stands on either end.
     target("DiskImage", "Storage", ["Block", "URing", "SharedMemory", "LinuxIO"]),
@@ -195,6 +201,12 @@ let package = Package(
     tests(
       "TapLink", "Network", ["NetworkSupport", "Ethernet", "NetlinkRoute", "SharedMemory", "LinuxIO", "WireBytes"]),
     tests("NetvscProtocol", "Network", ["Ethernet", "WireBytes"]),
+    tests(
+      "Netvsp", "Network",
+      [
+        "VMBusChannel", "VMBusRing", "VMBusProtocol", "NetvscProtocol", "Ethernet", "SharedMemory", "LinuxIO",
+        "WireBytes",
+      ]),
     tests("Ethernet", "Network", ["SharedMemory", "LinuxIO", "WireBytes", "CLinux"]),
     tests("EthernetSwitch", "Network", ["Ethernet", "SharedMemory", "LinuxIO", "WireBytes"]),
   ],

@@ -26,12 +26,23 @@ public struct GuestContext: Sendable {
   public let memory: GuestMemory
   /// Offers `count` sub-channels (in all) of the device to the guest; from any thread, returns at once.
   public let offerSubChannels: @Sendable (_ count: Int) -> Void
+  /// Maps a page list that the guest has announced on a channel of the device; from any thread.
+  ///
+  /// Throws `.protocolFault` for a list that is not there, belongs to another device, or is no single range of whole
+  /// pages; `.system` when it can't be mapped.
+  public let mapGPADL: @Sendable (_ gpadl: UInt32) throws(ChannelError) -> GPADLMapping
 
-  /// A guest.
-  public init(guestID: UInt64, memory: GuestMemory, offerSubChannels: @escaping @Sendable (_ count: Int) -> Void) {
+  /// A guest; by default without page lists.
+  public init(
+    guestID: UInt64, memory: GuestMemory, offerSubChannels: @escaping @Sendable (_ count: Int) -> Void,
+    mapGPADL: @escaping @Sendable (_ gpadl: UInt32) throws(ChannelError) -> GPADLMapping = {
+      gpadl throws(ChannelError) in throw .protocolFault("no GPADL \(gpadl)")
+    }
+  ) {
     self.guestID = guestID
     self.memory = memory
     self.offerSubChannels = offerSubChannels
+    self.mapGPADL = mapGPADL
   }
 }
 

@@ -4,11 +4,11 @@ import Synchronization
 import VMBusChannel
 import VMBusProtocol
 
-/// Where the rings of a channel are mapped; `region` keeps a mapping that was made for them alone.
+/// Where the rings of a channel are mapped, and what keeps them mapped.
 struct MappedRings: Sendable {
   let incoming: MemorySlice
   let outgoing: MemorySlice
-  let region: MemoryRegion?
+  let owner: any AnyObject & Sendable
 }
 
 /// The thread that serves one open channel of a guest in another process: it runs the endpoint, spins for a while when that
@@ -41,7 +41,7 @@ final class ChannelWorker: Sendable {
   ) throws(Errno) -> WorkerThread {
     try WorkerThread(name: "vmbus-\(opening.relid)") { [self] in
       // `memory` stays mapped until the thread has ended, whatever happens to the guest.
-      let failure = withExtendedLifetime((memory, rings.region)) {
+      let failure = withExtendedLifetime((memory, rings.owner)) {
         serve(opening, rings: rings, session: session, mailbox: mailbox)
       }
       mailbox.post(.ended(opening.key, failure))

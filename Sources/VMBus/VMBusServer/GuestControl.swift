@@ -54,6 +54,7 @@ final class GuestControl {
   private let mailbox: Mailbox<GuestCommand>
   private let memory: GuestMemory
   private let files: [(guestAddress: UInt64, file: MemoryFile)]
+  private let gpadls: GPADLTable
   private let attachment: any GuestAttachment
   private var connection: ServerConnection
   private var devices: [DeviceKey: any HostDevice] = [:]
@@ -71,6 +72,7 @@ final class GuestControl {
     self.mailbox = mailbox
     self.memory = memory
     self.files = files
+    gpadls = GPADLTable(memory: memory, files: files) { [mailbox] key in mailbox.post(.withdrawn(key)) }
     self.attachment = attachment
     connection = ServerConnection(
       memory: memory.ranges.map { range in
@@ -115,6 +117,7 @@ final class GuestControl {
       devices[key] = nil
       perform(connection.remove(key))
     case .offerSubChannels(let key, let count): perform(connection.offerSubChannels(key, count: count))
+    case .withdrawn(let key): perform(connection.withdrawn(key))
     case .opened(let key):
       guard let end = ends[key] else { return }
       end.end.announce()
@@ -143,6 +146,9 @@ final class GuestControl {
       case .close(let key):
         guard let end = ends[key], closing.insert(key).inserted else { continue }
         end.end.close()
+      case .publish(let list): gpadls.publish(list)
+      case .withdraw(let key):
+        if gpadls.withdraw(key) { perform(connection.withdrawn(key)) }
       case .connected(let version, let pages):
         if settings.limits.allocatesMonitors, pages != .none {
           monitor = MonitorPoller(
@@ -183,9 +189,14 @@ final class GuestControl {
       return session
     }
     guard let device = devices[opening.device], sessions[opening.device] == nil else { throw .lost }
-    let context = GuestContext(guestID: guestID, memory: memory) { [mailbox, device = opening.device] count in
-      mailbox.post(.offerSubChannels(device, count: count))
-    }
+    let context = GuestContext(
+      guestID: guestID, memory: memory,
+      offerSubChannels: { [mailbox, device = opening.device] count in
+        mailbox.post(.offerSubChannels(device, count: count))
+      },
+      mapGPADL: { [gpadls, device = opening.device] gpadl throws(ChannelError) in
+        try gpadls.map(gpadl, of: device)
+      })
     let session = OpenSession(try device.makeSession(for: context))
     sessions[opening.device] = session
     return session
@@ -222,29 +233,12 @@ final class GuestControl {
   // MARK: Memory
 
   private func map(_ rings: RingPairPages) throws(ChannelError) -> MappedRings {
-    if let incoming = contiguous(rings.upstream), let outgoing = contiguous(rings.downstream) {
-      return MappedRings(incoming: incoming, outgoing: outgoing, region: nil)
+    if let incoming = memory.contiguous(rings.upstream), let outgoing = memory.contiguous(rings.downstream) {
+      return MappedRings(incoming: incoming, outgoing: outgoing, owner: memory)
     }
-    let pages = rings.upstream + rings.downstream
-    for (guestAddress, file) in files {
-      let first = guestAddress / UInt64(pageByteCount)
-      let count = UInt64(file.byteCount / pageByteCount)
-      guard pages.allSatisfy({ $0 >= first && $0 - first < count }) else { continue }
-      do throws(Errno) {
-        let region = try MemoryRegion(sharing: pages.map { Int($0 - first) }, of: file)
-        let boundary = rings.upstream.count * pageByteCount
-        return MappedRings(
-          incoming: region.slice.slice(at: 0, count: boundary), outgoing: region.slice.dropFirst(boundary),
-          region: region)
-      } catch {
-        throw .system(what: "mapping the rings", error)
-      }
-    }
-    throw .protocolFault("the rings lie in several pieces of memory")
-  }
-
-  private func contiguous(_ pages: [UInt64]) -> MemorySlice? {
-    for (index, page) in pages.enumerated() where page != pages[0] &+ UInt64(index) { return nil }
-    return memory.slice(at: pages[0] * UInt64(pageByteCount), byteCount: pages.count * pageByteCount)
+    let (slice, owner) = try memory.map(rings.upstream + rings.downstream, files: files, what: "the rings")
+    let boundary = rings.upstream.count * pageByteCount
+    return MappedRings(
+      incoming: slice.slice(at: 0, count: boundary), outgoing: slice.dropFirst(boundary), owner: owner)
   }
 }

@@ -33,6 +33,8 @@ enum GuestCommand: Sendable {
   case add(DeviceKey, any HostDevice)
   case remove(DeviceKey)
   case offerSubChannels(DeviceKey, count: Int)
+  /// No device has the list mapped any more.
+  case withdrawn(GPADLKey)
   case opened(ChannelKey)
   case faulted(ChannelKey, ChannelError)
   case ended(ChannelKey, ChannelError?)

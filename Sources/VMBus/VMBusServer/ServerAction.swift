@@ -20,6 +20,29 @@ public struct ChannelKey: Hashable, Sendable {
   }
 }
 
+/// Names one page list (GPADL), over all connections of a guest; the numbers that the guest gives are used again, these
+/// are not.
+public struct GPADLKey: Hashable, Sendable {
+  let number: UInt64
+
+  /// The list of this number; `ServerConnection` counts them.
+  public init(number: UInt64) {
+    self.number = number
+  }
+}
+
+/// A page list that devices may map.
+public struct PublishedGPADL: Sendable, Equatable {
+  /// Names the list.
+  public let key: GPADLKey
+  /// Its number in this connection.
+  public let gpadl: UInt32
+  /// The device on whose channel it was announced.
+  public let device: DeviceKey
+  /// The pages.
+  public let ranges: [GPADLRange]
+}
+
 /// What `ServerConnection` wants done, in this order.
 public enum ServerAction: Sendable, Equatable {
   /// Send these bytes of a control message to the guest.
@@ -30,6 +53,10 @@ public enum ServerAction: Sendable, Equatable {
   case open(ChannelOpening)
   /// Close the host's end, let go of its rings, and report with `closeFinished`.
   case close(ChannelKey)
+  /// From now on devices may map the list.
+  case publish(PublishedGPADL)
+  /// From now on no device maps the list; report with `withdrawn` when none has it mapped any more.
+  case withdraw(GPADLKey)
   /// The guest has connected.
   case connected(ProtocolVersion, MonitorPageAddresses)
   /// Everything of the guest's connection is released.

@@ -116,8 +116,7 @@ public struct ServerConnection: Sendable {
       }
     }
     channels = [:]
-    gpadls = [:]
-    gpadlWordCount = 0
+    dropAllGPADLs()
     hasRequestedOffers = false
     monitorPages = .none
     for index in devices.indices { devices[index].isClientReleased = false }

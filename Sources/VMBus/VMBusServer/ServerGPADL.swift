@@ -6,14 +6,18 @@ import VMBusProtocol
 struct ServerGPADL: Sendable {
   enum State {
     case inProgress(GPADLAssembler)
-    case accepted([GPADLRange])
-    /// The guest wants its pages back, which the channel's end still uses.
-    case tearingDown
+    case accepted(GPADLKey, [GPADLRange])
+    /// The guest wants its pages back, which the channel's end, or a device, may still use.
+    case tearingDown(GPADLKey)
   }
 
   let relid: UInt32
   let wordCount: Int
   var state: State
+  /// The list holds the rings of an end that is not closed.
+  var holdsRings = false
+  /// A device may still have the list mapped.
+  var isPublished = false
 }
 
 extension ServerConnection {
@@ -37,7 +41,7 @@ extension ServerConnection {
     }
     do throws(GPADLError) {
       // The table's copy goes first, so that the words are not copied for each body.
-      gpadls[body.gpadl]?.state = .tearingDown
+      gpadls[body.gpadl]?.state = .tearingDown(GPADLKey(number: 0))
       try assembler.append(body: body)
     } catch {
       removeGPADL(body.gpadl)
@@ -53,7 +57,13 @@ extension ServerConnection {
       removeGPADL(assembler.gpadl)
       return refuse(assembler.gpadl, relid: assembler.relid)
     }
-    gpadls[assembler.gpadl]?.state = .accepted(ranges)
+    guard let device = channels[assembler.relid]?.device else { return removeGPADL(assembler.gpadl) }
+    let key = GPADLKey(number: nextKey)
+    nextKey += 1
+    gpadls[assembler.gpadl]?.state = .accepted(key, ranges)
+    gpadls[assembler.gpadl]?.isPublished = true
+    actions.append(
+      .publish(PublishedGPADL(key: key, gpadl: assembler.gpadl, device: device, ranges: ranges)))
     send(.gpadlCreated(relid: assembler.relid, gpadl: assembler.gpadl, status: .success))
   }
 
@@ -62,32 +72,51 @@ extension ServerConnection {
   }
 
   mutating func tearDown(_ id: UInt32, relid: UInt32) {
-    guard let gpadl = gpadls[id], gpadl.relid == relid, case .accepted = gpadl.state else {
+    guard let gpadl = gpadls[id], gpadl.relid == relid, case .accepted(let key, _) = gpadl.state else {
       return drop("GPADL_TEARDOWN for GPADL \(id) of relid \(relid)")
     }
-    if let channel = channels[relid], channel.hasEnd, channel.ringGPADL == id {
-      gpadls[id]?.state = .tearingDown
-    } else {
-      removeGPADL(id)
-      send(.gpadlTorndown(gpadl: id))
+    gpadls[id]?.state = .tearingDown(key)
+    if let channel = channels[relid], channel.hasEnd, channel.ringGPADL == id { gpadls[id]?.holdsRings = true }
+    actions.append(.withdraw(key))
+  }
+
+  /// No device has the list mapped any more, which a `.withdraw` action asked for.
+  public mutating func withdrawn(_ key: GPADLKey) -> [ServerAction] {
+    for (id, gpadl) in gpadls {
+      if case .tearingDown(key) = gpadl.state {
+        gpadls[id]?.isPublished = false
+        finishTeardown(id)
+        break
+      }
     }
+    return takeActions()
   }
 
   /// Answers the teardowns that waited for the end of the channel.
   mutating func finishTeardowns(of relid: UInt32) {
-    for id in gpadls.keys.sorted() {
-      guard let gpadl = gpadls[id], gpadl.relid == relid, case .tearingDown = gpadl.state else { continue }
-      removeGPADL(id)
-      send(.gpadlTorndown(gpadl: id))
+    for id in gpadls.keys.sorted() where gpadls[id]?.relid == relid {
+      gpadls[id]?.holdsRings = false
+      finishTeardown(id)
     }
+  }
+
+  private mutating func finishTeardown(_ id: UInt32) {
+    guard let gpadl = gpadls[id], case .tearingDown = gpadl.state, !gpadl.holdsRings, !gpadl.isPublished else { return }
+    removeGPADL(id)
+    send(.gpadlTorndown(gpadl: id))
   }
 
   mutating func dropGPADLs(of relid: UInt32) {
     for id in gpadls.keys.sorted() where gpadls[id]?.relid == relid { removeGPADL(id) }
   }
 
+  mutating func dropAllGPADLs() {
+    for id in gpadls.keys.sorted() { removeGPADL(id) }
+  }
+
   private mutating func removeGPADL(_ id: UInt32) {
     guard let gpadl = gpadls.removeValue(forKey: id) else { return }
     gpadlWordCount -= gpadl.wordCount
+    if case .accepted(let key, _) = gpadl.state { actions.append(.withdraw(key)) }
   }
 }

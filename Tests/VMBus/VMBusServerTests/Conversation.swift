@@ -13,6 +13,12 @@ final class Conversation {
   var dropped = 0
   var disconnects = 0
   var discards = 0
+  /// Lists that devices may map, by key.
+  var published: [GPADLKey: PublishedGPADL] = [:]
+  /// Lists withdrawn while `holdsMappings`.
+  var held: [GPADLKey] = []
+  /// Whether a device has every list mapped.
+  var holdsMappings = false
 
   init(limits: ServerLimits = ServerLimits(), devices: [GUID] = [GUID(9, 9, 9, 1)]) {
     connection = ServerConnection(memory: [0x100..<0x10000], limits: limits)
@@ -40,6 +46,10 @@ final class Conversation {
       case .disconnected: disconnects += 1
       case .discardQueue: discards += 1
       case .connected: break
+      case .publish(let list): published[list.key] = list
+      case .withdraw(let key):
+        #expect(published.removeValue(forKey: key) != nil, "withdrawn twice, or never published")
+        if holdsMappings { held.append(key) } else { note(connection.withdrawn(key)) }
       }
     }
   }

@@ -49,6 +49,8 @@ import VMBusServer
         }
       case 17, 18: if let key = closing.popLast() { talk.note(talk.connection.closeFinished(key)) }
       case 19:
+        talk.holdsMappings = seed % 2 == 1
+        if let key = talk.held.popLast() { talk.note(talk.connection.withdrawn(key)) }
         // Reports that nobody waits for change nothing.
         talk.note(talk.connection.closeFinished(ChannelKey(number: 1 << 40)))
       default:

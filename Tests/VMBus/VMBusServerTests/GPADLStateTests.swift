@@ -90,4 +90,46 @@ import VMBusServer
     _ = talk.post(.requestOffers)
     #expect(try talk.announce(6, relid: relid, pages: 30) == [created(6)])
   }
+
+  /// Pages come back once no device has the list mapped, and no end uses it as rings.
+  @Test func teardownWaitsForTheDevice() throws {
+    talk.holdsMappings = true
+    try talk.bring(relid, to: .open)
+    _ = try talk.announce(7, relid: relid)
+    let list = try #require(talk.published.values.first { $0.gpadl == 7 })
+    #expect(list.device == .make(1) && list.ranges.count == 1)
+    #expect(talk.post(.gpadlTeardown(relid: relid, gpadl: 7)).isEmpty)
+    #expect(talk.post(.gpadlTeardown(relid: relid, gpadl: 7)).isEmpty)
+    #expect(talk.held == [list.key])
+    talk.note(talk.connection.withdrawn(GPADLKey(number: 9999)))
+    #expect(talk.take().isEmpty)
+    talk.note(talk.connection.withdrawn(list.key))
+    #expect(talk.take() == [.gpadlTorndown(gpadl: 7)])
+    talk.note(talk.connection.withdrawn(list.key))
+    #expect(talk.take().isEmpty)
+    // Rings: both must have happened, in any order.
+    let rings = try #require(talk.published.values.first { $0.gpadl == 50 })
+    #expect(talk.post(.gpadlTeardown(relid: relid, gpadl: 50)).isEmpty)
+    talk.note(talk.connection.withdrawn(rings.key))
+    #expect(talk.take().isEmpty)
+    #expect(talk.post(.closeChannel(relid: relid)).isEmpty)
+    #expect(talk.closed() == [.gpadlTorndown(gpadl: 50)])
+    #expect(talk.published.isEmpty)
+  }
+
+  /// Lists that end with the relid, or with the connection, are withdrawn; a late report is for nobody.
+  @Test func listsEndWithTheConnection() throws {
+    talk.holdsMappings = true
+    _ = try talk.announce(1, relid: relid)
+    _ = talk.contact()
+    #expect(talk.published.isEmpty && talk.held.count == 1)
+    let relids = talk.post(.requestOffers).compactMap { $0.asOffer?.relid }
+    let again = try #require(relids.first)
+    _ = try talk.announce(1, relid: again)
+    talk.note(talk.connection.withdrawn(talk.held[0]))
+    #expect(talk.take().isEmpty)
+    #expect(talk.published.count == 1)
+    #expect(talk.post(.relidReleased(relid: again)).isEmpty)
+    #expect(talk.published.isEmpty)
+  }
 }
