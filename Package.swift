@@ -83,6 +83,12 @@ let package = Package(
         "VMBusChannel", "VMBusRing", "VMBusProtocol", "StorvscProtocol", "SCSI", "Block", "SharedMemory", "LinuxIO",
         "WireBytes",
       ]),
+    target(
+      "Netvsc", "Network",
+      [
+        "VMBusChannel", "VMBusRing", "VMBusProtocol", "NetvscProtocol", "Ethernet", "SharedMemory", "LinuxIO",
+        "WireBytes",
+      ]),
 
     // Floor 4: what stands on either end.
     target("DiskImage", "Storage", ["Block", "URing", "SharedMemory", "LinuxIO"]),
@@ -184,6 +190,12 @@ let package = Package(
         "Block", "SharedMemory", "LinuxIO", "WireBytes",
       ]),
     tests("NetvscProtocol", "Network", ["Ethernet", "WireBytes"]),
+    tests(
+      "Netvsc", "Network",
+      [
+        "VMBusChannel", "VMBusRing", "VMBusProtocol", "NetvscProtocol", "Ethernet", "SharedMemory", "LinuxIO",
+        "WireBytes",
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )
