@@ -47,7 +47,7 @@ extension NetvscQueue {
     let offloads = setup!.offloads
     let limit = headers.isIPv6 ? offloads.largeSend6ByteCount : offloads.largeSend4ByteCount
     let segmentsInPiece = max(1, (limit - end) / size)
-    cutHeaders = sendHeaders
+    cutHeaders.withMutableBytes { $0.store(sendHeaders.rawSpan, at: 0) }
     cut = CutState(
       slot: slot, dataOffset: dataOffset, headers: headers, headerByteCount: end, segmentByteCount: size,
       pieceByteCount: segmentsInPiece * size, payloadByteCount: byteCount - end, vlan: offload.vlan)
@@ -91,8 +91,9 @@ extension NetvscQueue {
     let headers = state.headers
     let tcp = headers.layer4Offset
     let byteCount = state.headerByteCount + payloadByteCount
-    sendHeaders = cutHeaders
     sendHeaders.withMutableBytes { bytes in
+      // An assignment of the array would share it, and the next change would allocate.
+      bytes.store(cutHeaders.rawSpan, at: 0)
       if !headers.isIPv6 {
         let identification = bytes.bytes.be16(at: 18)
         let before = UInt16(truncatingIfNeeded: state.done / state.segmentByteCount)
