@@ -47,7 +47,6 @@ extension NetvscQueue {
     let offloads = setup!.offloads
     let limit = headers.isIPv6 ? offloads.largeSend6ByteCount : offloads.largeSend4ByteCount
     let segmentsInPiece = max(1, (limit - end) / size)
-    cutHeaders.withMutableBytes { $0.store(sendHeaders.rawSpan, at: 0) }
     cut = CutState(
       slot: slot, dataOffset: dataOffset, headers: headers, headerByteCount: end, segmentByteCount: size,
       pieceByteCount: segmentsInPiece * size, payloadByteCount: byteCount - end, vlan: offload.vlan)
@@ -92,8 +91,9 @@ extension NetvscQueue {
     let tcp = headers.layer4Offset
     let byteCount = state.headerByteCount + payloadByteCount
     sendHeaders.withMutableBytes { bytes in
-      // An assignment of the array would share it, and the next change would allocate.
-      bytes.store(cutHeaders.rawSpan, at: 0)
+      // All offsets are those that were checked; a host that changes the bytes meanwhile gets what it deserves.
+      var original = bytes._mutatingExtracting(first: state.headerByteCount)
+      copyOut(state.slot, from: state.dataOffset, into: &original)
       if !headers.isIPv6 {
         let identification = bytes.bytes.be16(at: 18)
         let before = UInt16(truncatingIfNeeded: state.done / state.segmentByteCount)

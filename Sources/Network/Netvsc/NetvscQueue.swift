@@ -74,8 +74,6 @@ final class NetvscQueue: EthernetQueue {
   var messageHead = [UInt8](repeating: 0, count: NetvscQueue.messageHeadByteCount)
   var informationList = [UInt8](repeating: 0, count: NetvscQueue.maximumInformationByteCount)
   var sendHeaders = [UInt8](repeating: 0, count: NetvscQueue.sendHeaderByteCount)
-  /// The headers of the frame that is being cut.
-  var cutHeaders = [UInt8](repeating: 0, count: NetvscQueue.sendHeaderByteCount)
   var sendMessageHead = [UInt8](repeating: 0, count: NetvscQueue.messageHeadByteCount)
   var sumBuffer = [UInt8](repeating: 0, count: 4096)
   var packetPayload = [UInt8](repeating: 0, count: NVSPRequest.byteCount)
