@@ -88,6 +88,12 @@ let package = Package(
         "WireBytes",
       ]),
     target(
+      "Netvsc", "Network",
+      [
+        "VMBusChannel", "VMBusRing", "VMBusProtocol", "NetvscProtocol", "Ethernet", "SharedMemory", "LinuxIO",
+        "WireBytes",
+      ]),
+    target(
       "Netvsp", "Network",
       [
         "VMBusChannel", "VMBusRing", "VMBusProtocol", "NetvscProtocol", "Ethernet", "SharedMemory", "LinuxIO",
@@ -201,6 +207,12 @@ let package = Package(
     tests(
       "TapLink", "Network", ["NetworkSupport", "Ethernet", "NetlinkRoute", "SharedMemory", "LinuxIO", "WireBytes"]),
     tests("NetvscProtocol", "Network", ["Ethernet", "WireBytes"]),
+    tests(
+      "Netvsc", "Network",
+      [
+        "VMBusChannel", "VMBusRing", "VMBusProtocol", "NetvscProtocol", "Ethernet", "SharedMemory", "LinuxIO",
+        "WireBytes",
+      ]),
     tests(
       "Netvsp", "Network",
       [

@@ -30,6 +30,15 @@ public protocol GuestDevice: AnyObject, Sendable {
   /// - Throws: `.refused`, `.timedOut`, `.lost`.
   func openSubChannel(_ index: Int, ringByteCount: Int, milliseconds: Int) throws(ChannelError) -> Channel
 
+  /// Announces memory of `allocateMemory` to the host under a number of its own, for protocols that name buffers so.
+  ///
+  /// - Parameter slice: whole pages, at most 8190 of them: what the 16-bit length of GPADL_HEADER can say.
+  /// - Throws: `.refused`, `.timedOut`, `.lost`.
+  func createGPADL(_ slice: MemorySlice) throws(ChannelError) -> UInt32
+
+  /// Takes memory of `createGPADL` back; false when the host did not confirm it, so that it must not be freed.
+  func tearDownGPADL(_ gpadl: UInt32) -> Bool
+
   /// Closes all sub-channels, then the primary, and frees the rings. The channels must not be used any more.
   func close()
 

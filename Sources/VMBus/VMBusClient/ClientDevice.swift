@@ -79,7 +79,7 @@ public final class ClientDevice: GuestDevice {
 
   /// Announces memory of `allocateMemory` to the host under a number of its own, for protocols that name buffers so.
   ///
-  /// - Parameter slice: whole pages, at most 8190 of them.
+  /// - Parameter slice: whole pages, at most 8190 of them: what the 16-bit length of GPADL_HEADER can say.
   /// - Throws: `.refused`, `.timedOut`, `.lost`.
   public func createGPADL(_ slice: MemorySlice) throws(ChannelError) -> UInt32 {
     try client.createGPADL(slice, relid: offer.relid, generation: generation)

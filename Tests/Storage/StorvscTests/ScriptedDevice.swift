@@ -82,6 +82,12 @@ final class ScriptedDevice: GuestDevice {
 
   func freeMemory(_ slice: MemorySlice) {}
 
+  func createGPADL(_ slice: MemorySlice) throws(ChannelError) -> UInt32 {
+    throw .refused(what: "a GPADL", status: 1)
+  }
+
+  func tearDownGPADL(_ gpadl: UInt32) -> Bool { false }
+
   func openPrimary(ringByteCount: Int) throws(ChannelError) -> Channel { try open(0, ringByteCount) }
 
   func openSubChannel(_ index: Int, ringByteCount: Int, milliseconds: Int) throws(ChannelError) -> Channel {
