@@ -1,3 +1,4 @@
+import LinuxIO
 import Ethernet
 import NetvscProtocol
 import VMBusChannel

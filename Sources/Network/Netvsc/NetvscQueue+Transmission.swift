@@ -1,3 +1,4 @@
+import LinuxIO
 import NetvscProtocol
 import SharedMemory
 import VMBusChannel

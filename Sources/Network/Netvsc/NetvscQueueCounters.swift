@@ -1,3 +1,4 @@
+import LinuxIO
 import VMBusChannel
 
 /// What the queue on a channel did: words of its thread that anybody may read.
