@@ -69,9 +69,11 @@ import WireBytes
     let lent = try LentBytes(Self.seeded, firstByteCount: 34, pieceByteCount: 10)
     var finisher = try FrameFinisher()
     for offload in [FrameOffload.plain, FrameOffload(checksum: .verified), FrameOffload(vlan: 3)] {
-      let result = finisher.finish(lent.frame(offload), insertsTag: false) { frame in
-        #expect((0..<frame.bytes.count).map { frame.bytes[$0] } == lent.pieces)
-        #expect(frame.headerByteCount == 34 && frame.offload == offload)
+      let result = lent.lend(offload) { frame in
+        finisher.finish(frame, insertsTag: false) { frame in
+          #expect((0..<frame.bytes.count).map { frame.bytes[$0] } == lent.pieces)
+          #expect(frame.headerByteCount == 34 && frame.offload == offload)
+        }
       }
       #expect(result == .finished(frameCount: 1))
     }
@@ -171,9 +173,12 @@ import WireBytes
       if random.bool() { offload.vlan = 9 }
       let lent = try LentBytes(bytes, firstByteCount: random.number(14...140), pieceByteCount: random.number(1...100))
       var count = 0
-      let result = finisher.finish(lent.frame(offload), insertsTag: random.bool()) { frame in
-        count += 1
-        handedOut += frame.byteCount
+      let insertsTag = random.bool()
+      let result = lent.lend(offload) { frame in
+        finisher.finish(frame, insertsTag: insertsTag) { frame in
+          count += 1
+          handedOut += frame.byteCount
+        }
       }
       if case .finished(let told) = result { #expect(told == count) } else { #expect(count == 0) }
     }
