@@ -79,6 +79,18 @@ import WireBytes
     }
   }
 
+  @Test func sumOfAnyRange() {
+    var random = SeededGenerator(seed: 7)
+    for _ in 0..<500 {
+      let bytes = random.bool() ? random.bytes(200) : [UInt8](repeating: random.bool() ? 0 : 255, count: 200)
+      let start = random.number(0...200)
+      let range = start..<random.number(start...200)
+      let seed = random.bool() ? 0 : random.number(0...0xffff)
+      let slow = onesSum(be16(seed) + bytes[range])
+      #expect(Int(InternetChecksum.sum(bytes.span.bytes, range, seed: UInt16(seed))) == slow)
+    }
+  }
+
   @Test func udpChecksumOfZeroBecomesAllOnes() throws {
     // Seed and bytes sum to 0xffff.
     var frame = TCPFrame.ethernet + hex("0800 4500001e 00000000 40110000 0a4d0002 0a4d0001 00010002 000a0000 0000")

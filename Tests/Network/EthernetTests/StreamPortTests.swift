@@ -104,7 +104,7 @@ import Testing
   }
 
   @Test func slowPeerHoldsBackThenLoses() throws {
-    let (port, queue, peer) = try connected(StreamPortOptions(stallMilliseconds: 200))
+    let (port, queue, peer) = try connected(StreamPortOptions(stallMilliseconds: 600))
     defer { port.end() }
     var sent = 0
     func frame() throws -> LentBytes { try LentBytes(be16(sent) + [UInt8](repeating: 9, count: 1398)) }
@@ -116,7 +116,7 @@ import Testing
     #expect(sent > 100 && sent < 2000)
     #expect(queue.reserve() == nil && !queue.prepareToWait(forRoom: true))
     #expect(waitForInput([queue.readinessDescriptor], milliseconds: 50) == 0)
-    sleepThread(nanoseconds: 250_000_000)
+    sleepThread(nanoseconds: 700_000_000)
     for _ in 0..<10 { #expect(try frame().send(.plain, to: queue)) }
     #expect(port.counters.framesDropped.value == 10)
     // It reads again: what was held back comes, whole and in order.
@@ -218,6 +218,20 @@ import Testing
       waitForCarrier(false, change: 2 * round + 2)
       #expect(!queue.isEnded && port.disconnectCount == round + 1)
     }
+  }
+
+  @Test func nextQueueBeginsWithAFrame() throws {
+    let (port, queue, peer) = try connected()
+    let sink = try CollectingSink { _, _ in }
+    queue.close()
+    let second = try port.makeQueue()
+    #expect(throws: EthernetError.busy) { _ = try port.makeQueue() }
+    #expect(peer.write(StreamPeer.framed([UInt8](repeating: 1, count: 60)) + [0, 0]))
+    pump(second, into: sink) { port.counters.framesReceived.value == 1 }
+    #expect(port.info.hasCarrier)
+    second.close()
+    #expect(!port.info.hasCarrier && port.disconnectReason == "the queue was closed within a frame")
+    port.end()
   }
 
   @Test func noticesTheEndWithoutAQueue() throws {
