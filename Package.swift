@@ -115,15 +115,15 @@ let package = Package(
     target(
       "SyntheticHost", "Programs",
       [
-        "VMBusServer", "VMBusChannel", "VMBusProtocol", "Storvsp", "DiskImage", "Block", "YAMLDocument", "LinuxIO",
-        "SharedMemory",
+        "VMBusServer", "VMBusChannel", "VMBusProtocol", "Storvsp", "DiskImage", "Block", "Netvsp", "EthernetSwitch",
+        "TapLink", "Ethernet", "YAMLDocument", "LinuxIO", "SharedMemory",
       ]),
     target(
       "Gateway", "Programs",
       [
         "SyntheticHost", "VMBusServer", "VMBusClient", "VMBusChannel", "VMBusProtocol", "Storvsc", "DiskFS",
-        "DiskImage",
-        "Block", "FilesystemProbe", "LinuxIO", "SharedMemory",
+        "DiskImage", "Block", "FilesystemProbe", "Netvsc", "TapLink", "Ethernet", "NetlinkRoute", "LinuxIO",
+        "SharedMemory",
       ]),
 
     // Floor 6: programs.

@@ -5,19 +5,20 @@ import Storvsp
 import VMBusProtocol
 public import VMBusServer
 
-/// A synthetic host: disk images behind SCSI controllers on a VMBus server.
+/// A synthetic host: disk images behind SCSI controllers, and NICs with a switch behind them, on a VMBus server.
 public final class SyntheticHost: Sendable {
   /// The bus; an embedded guest attaches by its `embeddedTransport()`.
   public let server: VMBusServer
   /// What is offered.
   public let configuration: HostConfiguration
+  private let networks: HostNetworks
 
-  /// Opens the images and offers the controllers; guests can attach by `server` from now on.
+  /// Opens the images and uplinks and offers the devices; guests can attach by `server` from now on.
   ///
   /// - Parameters:
-  ///   - configuration: the disks.
+  ///   - configuration: the disks and networks.
   ///   - settings: of the bus.
-  /// - Throws: the first disk that can't be served.
+  /// - Throws: the first disk or network that can't be served.
   public init(
     _ configuration: HostConfiguration, settings: VMBusServer.Settings = VMBusServer.Settings()
   ) throws(SyntheticHostError) {
@@ -30,8 +31,10 @@ public final class SyntheticHost: Sendable {
       for disk in description.disks { try Self.add(disk, to: controller) }
       controllers.append(controller)
     }
+    networks = try HostNetworks(configuration.networks)
     server = VMBusServer(settings)
     for controller in controllers { _ = server.add(controller) }
+    for nic in networks.nics { _ = server.add(nic) }
   }
 
   private static func add(_ disk: DiskConfiguration, to controller: SCSIController) throws(SyntheticHostError) {
@@ -75,6 +78,7 @@ public final class SyntheticHost: Sendable {
   /// Lets all guests go, and stops listening.
   public func stop() {
     server.stop()
+    networks.close()
     if let path = configuration.listen { try? removeFile(path) }
   }
 
@@ -91,6 +95,8 @@ public enum SyntheticHostError: Error, Sendable, CustomStringConvertible {
   case image(String, DiskImageError)
   /// The socket can't be listened at.
   case listen(String, Errno)
+  /// An uplink can't be had, in words.
+  case network(Uplink, String)
   /// The disks do not fit together.
   case controller(String)
 
@@ -99,6 +105,7 @@ public enum SyntheticHostError: Error, Sendable, CustomStringConvertible {
     switch self {
     case .image(let path, let error): "\(path): \(error)"
     case .listen(let path, let errno): "listening at \(path): \(errno)"
+    case .network(let uplink, let text): "\(uplink): \(text)"
     case .controller(let text): text
     }
   }

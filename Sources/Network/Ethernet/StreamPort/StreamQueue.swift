@@ -105,8 +105,15 @@ final class StreamQueue: EthernetQueue {
   }
 
   func close() {
+    adopt()
     flush()
-    if let socket { readiness.remove(socket.descriptor) }
+    if let socket {
+      readiness.remove(socket.descriptor)
+      // Another queue would begin in the middle of a frame.
+      if input.byteCount > 0 || output.byteCount > 0 {
+        connection.drop(socket, because: "the queue was closed within a frame")
+      }
+    }
     socket = nil
     connection.releaseQueue()
   }

@@ -8,11 +8,16 @@ public struct HostConfiguration: Sendable, Equatable {
   public var listen: String?
   /// The SCSI controllers.
   public var controllers: [ControllerConfiguration]
+  /// The NICs.
+  public var networks: [NetworkConfiguration]
 
   /// A configuration.
-  public init(listen: String? = nil, controllers: [ControllerConfiguration]) {
+  public init(
+    listen: String? = nil, controllers: [ControllerConfiguration] = [], networks: [NetworkConfiguration] = []
+  ) {
     self.listen = listen
     self.controllers = controllers
+    self.networks = networks
   }
 }
 
@@ -110,21 +115,32 @@ extension HostConfiguration {
       }
       controllers.append(controller)
     }
+    networks = []
+    for node in try reader.list("networks") {
+      let network = try NetworkConfiguration(node, index: networks.count, file: file)
+      guard ids.insert(network.id).inserted else {
+        throw reader.fault(node, "two devices have the id \(network.id)")
+      }
+      if networks.contains(where: { $0.mac == network.mac }) {
+        throw reader.fault(node, "two networks have the mac \(network.mac)")
+      }
+      if let other = networks.first(where: { $0.switchName == network.switchName && $0.uplink != network.uplink }) {
+        throw reader.fault(
+          node, "the switch `\(network.switchName)` has the uplink \(other.uplink) already: one switch, one uplink")
+      }
+      networks.append(network)
+    }
     try reader.finish()
-    guard !controllers.isEmpty else { throw reader.fault(document, "the host offers nothing: `controllers` is empty") }
+    guard !controllers.isEmpty || !networks.isEmpty else {
+      throw reader.fault(document, "the host offers nothing: `controllers` and `networks` are empty")
+    }
   }
 }
 
 extension ControllerConfiguration {
   init(_ node: YAMLNode, index: Int, file: String) throws(ConfigurationError) {
     var reader = try MappingReader(node, file: file, what: "a controller")
-    id = Self.defaultID(index)
-    if let idNode = reader.node("id") {
-      guard case .scalar(let text, _) = idNode.value, let guid = GUID(text) else {
-        throw reader.fault(idNode, "`id` must be a GUID like 01234567-89ab-cdef-0123-456789abcdef")
-      }
-      id = guid
-    }
+    id = try reader.guid("id") ?? Self.defaultID(index)
     disks = []
     for diskNode in try reader.list("disks") {
       let disk = try DiskConfiguration(diskNode, nextLUN: disks.count, file: file)

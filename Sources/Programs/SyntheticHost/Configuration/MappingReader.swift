@@ -1,3 +1,4 @@
+public import VMBusProtocol
 public import YAMLDocument
 
 /// Takes the values of a mapping out by their keys, checks their types, and refuses what is left over.
@@ -76,6 +77,15 @@ public struct MappingReader {
     case .scalar("false", isQuoted: false): return false
     default: throw fault(node, "`\(key)` must be true or false")
     }
+  }
+
+  /// The GUID of `key`, if it is given.
+  public mutating func guid(_ key: String) throws(ConfigurationError) -> GUID? {
+    guard let node = node(key) else { return nil }
+    guard case .scalar(let text, _) = node.value, let guid = GUID(text) else {
+      throw fault(node, "`\(key)` must be a GUID like 01234567-89ab-cdef-0123-456789abcdef")
+    }
+    return guid
   }
 
   /// The elements of the list of `key`; none when it is not given.
