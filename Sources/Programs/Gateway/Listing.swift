@@ -6,7 +6,9 @@ public func listDisks(bus: BusChoice?) throws(GatewayError) -> [DiskReport] {
   runtime.cleanUpStale()
   guard case .socket = bus else { return liveRecords(runtime).map(\.disk) }
   return try withBus(bus!, what: "disks") { bus throws(GatewayError) in
-    nameDisks(try bus.openControllers(options: StorvscOptions(), what: "disks")).map { named in
+    let drivers = try DiskDrivers(bus: bus, what: "disks") { _ in }
+    defer { drivers.close() }
+    return nameDisks(try drivers.openControllers(options: StorvscOptions(), what: "disks")).map { named in
       DiskReport(named, name: named.name, partitions: [], path: nil, mount: nil)
     }
   }
@@ -28,8 +30,7 @@ private func withBus<R>(
   _ choice: BusChoice, what: String, _ body: (GatewayBus) throws(GatewayError) -> R
 ) throws(GatewayError) -> R {
   let bus = try GatewayBus(
-    choice, configuration: nil, memoryByteCount: 64 << 20, reconnectSeconds: 0, what: what
-  ) { _ in }
+    choice, configuration: nil, memoryByteCount: 64 << 20, reconnectSeconds: 0, what: what)
   defer { bus.close() }
   return try body(bus)
 }

@@ -21,7 +21,7 @@ public final class MountProcess: Sendable {
   ///
   /// - Parameter report: told what happens until the mount is there.
   /// - Throws: why it could not be mounted; nothing is left of it then.
-  public static func run(_ request: MountRequest, report: (MountReport) -> Void) throws(GatewayError) {
+  public static func run(_ request: MountRequest, report: (ProcessReport) -> Void) throws(GatewayError) {
     let runtime = RuntimeDirectory.current
     runtime.cleanUpStale()
     let process = try MountProcess(request, runtime: runtime)
@@ -88,14 +88,17 @@ public final class MountProcess: Sendable {
 
   // MARK: The life of a mount
 
-  private func run(_ report: (MountReport) -> Void) throws(GatewayError) {
+  private func run(_ report: (ProcessReport) -> Void) throws(GatewayError) {
     do throws(Errno) { try lockProcessMemory() } catch { log.write("memory can't be locked: \(error)") }
     report(.progress("connecting the bus"))
     let bus = try openBus()
     defer { bus.close() }
+    let log = log
+    let drivers = try DiskDrivers(bus: bus, what: what) { log.write($0) }
+    defer { drivers.close() }
     try throwIfToldToEnd()
     report(.progress("finding the disk"))
-    let named = try findDisk(on: bus)
+    let named = try findDisk(drivers)
     let disk = named.disk
     let isReadOnly = try claim(disk)
     defer { if disk.isClaimed { try? disk.release() } }
@@ -106,7 +109,7 @@ public final class MountProcess: Sendable {
       log: log)
     defer { view.close() }
     try throwIfToldToEnd()
-    var record = makeRecord(bus: bus, named: named, view: view)
+    var record = makeRecord(bus: bus, drivers, named: named, view: view)
     try record.save(in: runtime)
     let mounted = try mountFilesystem(on: view, record: &record, isReadOnly: isReadOnly, report)
     defer { undo(mounted, at: request.directory) }
@@ -114,12 +117,12 @@ public final class MountProcess: Sendable {
     let control = StatusServer(path: runtime.mountDirectory(name) + "/control.sock") { [record] in
       MountStatus(
         record: record, queues: disk.controller.queueStatistics, files: view.counters, isServing: view.isServing,
-        isConnected: bus.isConnected(disk))
+        isConnected: drivers.isConnected(disk))
     }
     defer { control?.stop() }
     log.write("mounted at \(request.directory)")
     report(.ready)
-    serve(until: mounted, bus: bus, view: view)
+    serve(until: mounted, drivers, view: view)
     log.write("ending")
   }
 
@@ -140,19 +143,17 @@ public final class MountProcess: Sendable {
         ControllerConfiguration(id: ControllerConfiguration.defaultID(0), disks: [disk])
       ])
     }
-    let log = log
     // Each worker has 64 buffers of a little more than 1 MiB; only what is used takes memory.
     return try GatewayBus(
       request.bus, configuration: configuration, memoryByteCount: (workerCount * 96 + 64) << 20,
-      reconnectSeconds: request.reconnectSeconds, what: what
-    ) { log.write($0) }
+      reconnectSeconds: request.reconnectSeconds, what: what)
   }
 
-  private func findDisk(on bus: GatewayBus) throws(GatewayError) -> NamedDisk {
+  private func findDisk(_ drivers: DiskDrivers) throws(GatewayError) -> NamedDisk {
     var options = StorvscOptions()
     options.subChannelCount = workerCount
     options.outageMilliseconds = request.reconnectSeconds * 1000
-    let disks = nameDisks(try bus.openControllers(options: options, what: what))
+    let disks = nameDisks(try drivers.openControllers(options: options, what: what))
     if request.bus == .embedded {
       guard let disk = disks.first else { throw GatewayError(.failed, what: what, why: "the bus shows no disk") }
       return disk
@@ -181,7 +182,7 @@ public final class MountProcess: Sendable {
   }
 
   private func mountFilesystem(
-    on view: DiskView, record: inout MountRecord, isReadOnly: Bool, _ report: (MountReport) -> Void
+    on view: DiskView, record: inout MountRecord, isReadOnly: Bool, _ report: (ProcessReport) -> Void
   ) throws(GatewayError) -> MountedFilesystem? {
     if request.filesystem == .none {
       record.driver = "none"
@@ -213,26 +214,28 @@ public final class MountProcess: Sendable {
     return mounted
   }
 
-  private func makeRecord(bus: GatewayBus, named: NamedDisk, view: DiskView) -> MountRecord {
+  private func makeRecord(
+    bus: GatewayBus, _ drivers: DiskDrivers, named: NamedDisk, view: DiskView
+  ) -> MountRecord {
     let disk = DiskReport(
       named, name: name, partitions: view.partitionReports, path: viewDirectory + "/whole", mount: request.directory)
     return MountRecord(
       name: name, source: request.source, bus: request.bus.text, process: ownProcess(),
       processStart: processStartTime(ownProcess()) ?? 0, directory: request.directory, diskDirectory: viewDirectory,
-      filesystem: nil, driver: "none", loopDevice: nil, disk: disk, devices: bus.deviceReports())
+      filesystem: nil, driver: "none", loopDevice: nil, disk: disk, devices: bus.deviceReports(open: drivers.openChannels))
   }
 
   /// Waits for the end: a signal, the mount gone, the user-space filesystem ended, or the files no longer served.
-  private func serve(until mounted: MountedFilesystem?, bus: GatewayBus, view: DiskView) {
+  private func serve(until mounted: MountedFilesystem?, _ drivers: DiskDrivers, view: DiskView) {
     guard let table = try? OwnedDescriptor.open("/proc/self/mountinfo", flags: 0) else { return }
     let canonical = (try? canonicalPath(request.directory)) ?? request.directory
-    var others = [signals.descriptor, bus.noticeDescriptor]
+    var others = [signals.descriptor, drivers.noticeDescriptor]
     if case .userspace(let process) = mounted { others.append(process.descriptor) }
     while true {
       let ready = waitForMountChange(table.number, or: others, milliseconds: 10_000)
       if ready & 2 != 0, signals.next() != nil { return }
       if ready & 8 != 0 { return }
-      if bus.handleNotices() { view.deviceChanged() }
+      if drivers.handleNotices() { view.deviceChanged() }
       if (try? mountTable())?.contains(where: { $0.target == canonical }) != true { return }
       if !view.isServing { return }
     }

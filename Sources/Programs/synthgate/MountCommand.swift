@@ -79,11 +79,11 @@ struct Mount: ParsableCommand {
     } else {
       let progress = ProgressLine()
       defer { progress.finish() }
-      try DetachedMount(arguments: detachedArguments).awaitReady { progress.show($0, seconds: $1) }
+      try DetachedProcess(arguments: detachedArguments, what: "mount \(request.source)").awaitReady { progress.show($0, seconds: $1) }
     }
   }
 
-  private func runReporting(_ request: MountRequest, report: (MountReport) -> Void) {
+  private func runReporting(_ request: MountRequest, report: (ProcessReport) -> Void) {
     do throws(GatewayError) { try MountProcess.run(request, report: report) } catch {
       report(.failed(error.kind, what: error.what, why: error.why, advice: error.advice))
       endProcess(error.kind.rawValue)

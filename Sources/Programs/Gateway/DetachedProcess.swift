@@ -1,13 +1,17 @@
 import FoundationEssentials
 import LinuxIO
 
-/// A mount process that outlives the command that starts it.
-public final class DetachedMount {
+/// A process that serves a mount or a link, and outlives the command that starts it.
+public final class DetachedProcess {
   private let process: ProcessHandle
   private let reports: OwnedDescriptor
+  private let what: String
 
   /// Starts this program anew with `arguments`, cut off from the terminal; it reports on descriptor 3.
-  public init(arguments: [String]) throws(GatewayError) {
+  ///
+  /// - Parameter what: what it is to do, for errors.
+  public init(arguments: [String], what: String) throws(GatewayError) {
+    self.what = what
     do throws(Errno) {
       let pipe = try LinePipe()
       let null = try OwnedDescriptor.open("/dev/null", flags: 2)
@@ -16,11 +20,11 @@ public final class DetachedMount {
         extra: pipe.writer.number, newSession: true)
       reports = try pipe.reader.duplicate()
     } catch {
-      throw GatewayError(.failed, what: "mount", why: "the mount process can't be started: \(error)")
+      throw GatewayError(.failed, what: what, why: "the process can't be started: \(error)")
     }
   }
 
-  /// Waits until it has mounted. SIGINT and SIGTERM are handed on to it, so that it cleans up.
+  /// Waits until it is ready. SIGINT and SIGTERM are handed on to it, so that it cleans up.
   ///
   /// - Parameter progress: called with what it is doing and since how many seconds, while that takes longer than one.
   /// - Throws: the error that it reported.
@@ -41,15 +45,15 @@ public final class DetachedMount {
       let bytes = (try? readAvailable(reports.number)) ?? []
       if bytes.isEmpty {
         throw GatewayError(
-          .failed, what: "mount", why: "the mount process ended without a word (exit code \(process.exitCode()))")
+          .failed, what: what, why: "the process that serves it ended without a word (exit code \(process.exitCode()))")
       }
       for report in decoder.decode(bytes) {
         switch report {
         case .progress(let text): doing = text
         case .ready where isInterrupted:
-          // It was just mounted when the signal reached it: it unmounts again.
+          // It was just ready when the signal reached it: it takes everything away again.
           _ = process.exitCode()
-          throw GatewayError(.failed, what: "mount", why: "interrupted")
+          throw GatewayError(.failed, what: what, why: "interrupted")
         case .ready: return
         case .failed(let kind, let what, let why, let advice):
           _ = process.exitCode()
@@ -64,11 +68,11 @@ public final class DetachedMount {
 struct ReportDecoder {
   private var rest: [UInt8] = []
 
-  mutating func decode(_ bytes: [UInt8]) -> [MountReport] {
+  mutating func decode(_ bytes: [UInt8]) -> [ProcessReport] {
     rest += bytes
-    var reports: [MountReport] = []
+    var reports: [ProcessReport] = []
     while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
-      if let report = MountReport(line: String(decoding: rest[..<end], as: UTF8.self)) { reports.append(report) }
+      if let report = ProcessReport(line: String(decoding: rest[..<end], as: UTF8.self)) { reports.append(report) }
       rest.removeFirst(end + 1)
     }
     return reports

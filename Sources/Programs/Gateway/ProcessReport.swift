@@ -1,10 +1,10 @@
 import LinuxIO
 
-/// What a mount process tells the command that started it.
-public enum MountReport: Sendable, Equatable {
+/// What a process that serves a mount or a link tells the command that started it.
+public enum ProcessReport: Sendable, Equatable {
   /// What it is doing now.
   case progress(String)
-  /// The mount is there.
+  /// What was asked for is there.
   case ready
   /// It failed, and nothing is left of it.
   case failed(GatewayError.Kind, what: String, why: String, advice: String)
