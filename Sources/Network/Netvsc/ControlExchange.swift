@@ -21,13 +21,12 @@ struct ControlExchange {
   /// - Throws: `.timedOut`, `.lost`, `.protocolFault`, and what the channel throws.
   func transact(_ request: NVSPRequest, _ what: String) throws(ChannelError) -> NVSPCompletion {
     queue.controlSequence &+= 1
-    let id = queue.controlSequence << 32 | NetvscQueue.nvspControlSlot
-    queue.controlReplies = []
-    try send(request, id: id, requestsCompletion: true, what)
-    try pump(what) { queue.controlReplies.contains { $0.id == id } }
-    guard let reply = queue.controlReplies.first(where: { $0.id == id }) else { throw .timedOut(what: what) }
+    queue.controlReply = nil
+    try send(request, id: queue.controlID, requestsCompletion: true, what)
+    try pump(what) { queue.controlReply != nil }
+    guard let reply = queue.controlReply else { throw .timedOut(what: what) }
     do throws(NetvscError) {
-      return try NVSPCompletion(parsing: reply.payload.rawSpan)
+      return try NVSPCompletion(parsing: reply.rawSpan)
     } catch {
       throw .protocolFault("the answer to \(what): \(error)")
     }
@@ -93,7 +92,7 @@ struct ControlExchange {
       if isDone() { return }
       let now = monotonicNanoseconds()
       if now >= deadline { throw .timedOut(what: what) }
-      if queue.prepareToWait(forRoom: false) { continue }
+      if queue.prepareToSleep(forRoom: false) { continue }
       // What `isDone` waits for may be room in the ring, for which nobody is asked.
       let look = queue.isRingFull ? 1 : min(Self.lookMilliseconds, 1 + milliseconds / 10)
       queue.sleep(milliseconds: min(look, Int((deadline - now) / 1_000_000) + 1))

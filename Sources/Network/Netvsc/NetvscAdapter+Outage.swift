@@ -78,6 +78,7 @@ extension NetvscAdapter {
     // Whatever is on its way comes home: the frames sent, and the replies owed.
     for queue in queues {
       let pump = ControlExchange(queue: queue, link: control, milliseconds: milliseconds)
+      _ = queue.forward(to: LosingSink(), limit: 1024)
       try? pump.pump("the frames on their way") {
         queue.outstandingCount == 0 && queue.toSend.isEmpty && queue.cut == nil && queue.replies.isEmpty
           && queue.arrivals.isEmpty && !queue.isPacketOpen
@@ -86,7 +87,7 @@ extension NetvscAdapter {
     _ = control.post(isAwaited: false) { ControlMessages.halt($0) }
     try? exchange.pump("RNDIS HALT") { control.isIdle }
     for queue in queues {
-      queue.takePackets()
+      _ = queue.forward(to: LosingSink(), limit: 1024)
       queue.flush()
     }
     try exchange.tell(.revokeReceiveBuffer(NVSPBuffer.receiveBufferID), "the revocation of the receive buffer")

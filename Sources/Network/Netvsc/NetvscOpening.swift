@@ -86,7 +86,8 @@ struct NetvscOpening {
     let link = link
     let port = NetvscPort(
       index: index, wake: index == 0 ? control.wake : try Self.event(), receiveBuffer: memory.receive.slice,
-      counters: counters[index], ended: { [control] in
+      counters: counters[index],
+      ended: { [control] in
         link.end($0)
         control.end()
       })

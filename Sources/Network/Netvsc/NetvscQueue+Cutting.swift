@@ -47,7 +47,6 @@ extension NetvscQueue {
     let offloads = setup!.offloads
     let limit = headers.isIPv6 ? offloads.largeSend6ByteCount : offloads.largeSend4ByteCount
     let segmentsInPiece = max(1, (limit - end) / size)
-    cutHeaders = sendHeaders
     cut = CutState(
       slot: slot, dataOffset: dataOffset, headers: headers, headerByteCount: end, segmentByteCount: size,
       pieceByteCount: segmentsInPiece * size, payloadByteCount: byteCount - end, vlan: offload.vlan)
@@ -91,8 +90,10 @@ extension NetvscQueue {
     let headers = state.headers
     let tcp = headers.layer4Offset
     let byteCount = state.headerByteCount + payloadByteCount
-    sendHeaders = cutHeaders
     sendHeaders.withMutableBytes { bytes in
+      // All offsets are those that were checked; a host that changes the bytes meanwhile gets what it deserves.
+      var original = bytes._mutatingExtracting(first: state.headerByteCount)
+      copyOut(state.slot, from: state.dataOffset, into: &original)
       if !headers.isIPv6 {
         let identification = bytes.bytes.be16(at: 18)
         let before = UInt16(truncatingIfNeeded: state.done / state.segmentByteCount)

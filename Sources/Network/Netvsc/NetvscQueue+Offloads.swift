@@ -50,7 +50,9 @@ extension NetvscQueue {
     var checksum = ~sum
     // Zero says "no checksum" in UDP.
     if checksum == 0, offset == FrameHeaders.udpChecksumOffset { checksum = 0xffff }
-    let field = [UInt8(checksum >> 8), UInt8(checksum & 0xff)]
-    copyIn(field.rawSpan, slot, at: dataOffset + start + offset)
+    sumBuffer.withMutableBytes { bytes in
+      bytes.storeBE(checksum, at: 0)
+      copyIn(bytes.bytes.extracting(first: 2), slot, at: dataOffset + start + offset)
+    }
   }
 }

@@ -9,7 +9,8 @@ import WireBytes
 extension NetvscQueue {
   func take(_ descriptor: PacketDescriptor, _ packet: RawSpan) {
     switch descriptor.type {
-    case .completion: takeCompletion(descriptor.transactionID, packet.extracting(droppingFirst: descriptor.payloadOffset))
+    case .completion:
+      takeCompletion(descriptor.transactionID, packet.extracting(droppingFirst: descriptor.payloadOffset))
     case .transferPages: takeTransfer(descriptor, packet)
     default: takeNotice(descriptor, packet.extracting(droppingFirst: descriptor.payloadOffset))
     }
@@ -20,8 +21,8 @@ extension NetvscQueue {
   private func takeCompletion(_ id: UInt64, _ payload: RawSpan) {
     let low = id & 0xffff_ffff
     guard low >= 1, low <= UInt64(slots.count) else {
-      if low == Self.nvspControlSlot, controlReplies.count < 16 {
-        controlReplies.append((id, payload.array(count: min(payload.byteCount, 64))))
+      if id == controlID, controlReply == nil {
+        controlReply = payload.array(count: min(payload.byteCount, 64))
       } else if id == Self.rndisControlID, let control {
         control.pageIsFree()
       } else {

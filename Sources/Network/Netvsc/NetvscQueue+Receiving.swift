@@ -9,6 +9,7 @@ extension NetvscQueue {
   func forward(to sink: any EthernetSink, limit: Int) -> ForwardResult {
     beginTurn()
     takePackets()
+    if cut != nil { continueCutting() }
     var count = 0
     isSinkFull = false
     while count < limit {

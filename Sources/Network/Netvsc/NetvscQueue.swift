@@ -43,9 +43,9 @@ final class NetvscQueue: EthernetQueue {
   var isFrameReady = false
   /// Whether the sink took no more in the last `forward`.
   var isSinkFull = false
-  /// The completions of NVSP control requests, for the control thread.
+  /// The number of the last NVSP control request, and what its completion said, for the control thread.
   var controlSequence: UInt64 = 0
-  var controlReplies: [(id: UInt64, payload: [UInt8])] = []
+  var controlReply: [UInt8]?
 
   // Sending.
   var slots: [SendSlot] = []
@@ -74,8 +74,6 @@ final class NetvscQueue: EthernetQueue {
   var messageHead = [UInt8](repeating: 0, count: NetvscQueue.messageHeadByteCount)
   var informationList = [UInt8](repeating: 0, count: NetvscQueue.maximumInformationByteCount)
   var sendHeaders = [UInt8](repeating: 0, count: NetvscQueue.sendHeaderByteCount)
-  /// The headers of the frame that is being cut.
-  var cutHeaders = [UInt8](repeating: 0, count: NetvscQueue.sendHeaderByteCount)
   var sendMessageHead = [UInt8](repeating: 0, count: NetvscQueue.messageHeadByteCount)
   var sumBuffer = [UInt8](repeating: 0, count: 4096)
   var packetPayload = [UInt8](repeating: 0, count: NVSPRequest.byteCount)
@@ -124,9 +122,13 @@ final class NetvscQueue: EthernetQueue {
 
   /// Tells how the host divides the receive buffer; the primary gets it first, since RNDIS control comes through it.
   func startReceiving(subAllocationCount: Int) {
+    flush()
     arrivals = ArrivalQueue(subAllocationCount: subAllocationCount)
     replies = ReplyQueue(capacity: min(subAllocationCount, 65_536) + 64)
   }
+
+  /// The id of the last NVSP control request.
+  var controlID: UInt64 { controlSequence << 32 | Self.nvspControlSlot }
 
   var readinessDescriptor: Int32 { readiness.descriptor }
 
@@ -219,6 +221,7 @@ final class NetvscQueue: EthernetQueue {
   func flush() {
     guard fault == nil else { return }
     if !replies.isEmpty || isRingFull || control?.hasSomethingToSend == true { writeWaiting() }
+    if cut != nil { continueCutting() }
     guard hasUnflushed, fault == nil else { return }
     hasUnflushed = false
     let rung = channel.counters.doorbellsRung.value
@@ -227,8 +230,13 @@ final class NetvscQueue: EthernetQueue {
   }
 
   func prepareToWait(forRoom: Bool) -> Bool {
+    isEnded || prepareToSleep(forRoom: forRoom) || isEnded
+  }
+
+  /// The same for the control thread, which goes on while the owner is to let go.
+  func prepareToSleep(forRoom: Bool) -> Bool {
     flush()
-    if isEnded || hasUnflushed { return true }
+    if fault != nil || hasUnflushed { return true }
     if !isSinkFull, isFrameReady || isPacketOpen || !arrivals.isEmpty { return true }
     if forRoom, hasRoom { return true }
     do throws(ChannelError) {

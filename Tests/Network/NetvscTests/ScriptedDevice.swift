@@ -42,8 +42,8 @@ final class ScriptedDevice: GuestDevice {
   private let ends = Mutex<[End]>([])
   private let isClosed = Atomic<Bool>(false)
 
+  // Sendable, because the endpoint is only closed from here; it is used by the thread that rings, or by its own.
   struct End: @unchecked Sendable {
-    // Only closed from here; the endpoint is used by the thread that rings, or by its own.
     let endpoint: ScriptedEndpoint
     let guest: ChannelCounters
     let wake: EventFD
@@ -54,6 +54,7 @@ final class ScriptedDevice: GuestDevice {
   }
 
   final class StopFlag: Sendable { let value = Atomic<Bool>(false) }
+  // Sendable, because only the thread that it is handed to uses the endpoint.
   struct Carrier: @unchecked Sendable { let endpoint: ScriptedEndpoint }
 
   init(_ host: ScriptedHost, _ pool: ScriptedMemory, _ threading: Threading) {

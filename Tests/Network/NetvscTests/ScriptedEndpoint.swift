@@ -161,7 +161,9 @@ final class ScriptedEndpoint: HostEndpoint {
     let id = descriptor.transactionID
     if descriptor.type == .completion { return takeReply(id, payload) }
     let request: NVSPRequest
-    do { request = try NVSPRequest(parsing: payload.rawSpan) } catch { return host.set { $0.log.append("bad \(error)") } }
+    do { request = try NVSPRequest(parsing: payload.rawSpan) } catch {
+      return host.set { $0.log.append("bad \(error)") }
+    }
     if case .rndisPacket(let message) = request {
       let (bytes, inSection) = gather(descriptor, packet, message)
       if message.channelType == .control { return control(id, bytes) }
