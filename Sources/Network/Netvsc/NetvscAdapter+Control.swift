@@ -15,10 +15,10 @@ extension NetvscAdapter {
     }
     guard isOpen else { return }
     let bits = PacketFilter(filter, own: link.info.address)
-    let id = control.post(isAwaited: false) {
+    _ = control.post(isAwaited: false) {
       ControlMessages.set($0, .currentPacketFilter, ControlMessages.word(bits.rawValue))
     }
-    sendIfUnclaimed(id)
+    sendIfUnclaimed()
   }
 
   /// Has the host coalesce TCP segments only if the other end takes frames that are to be cut. Never waits.
@@ -31,10 +31,10 @@ extension NetvscAdapter {
       )
     }
     guard mustTell else { return }
-    let id = control.post(isAwaited: false) {
+    _ = control.post(isAwaited: false) {
       ControlMessages.set($0, .offloadParameters, ControlMessages.coalescing(isWanted))
     }
-    sendIfUnclaimed(id)
+    sendIfUnclaimed()
   }
 
   /// Gives the NIC another address; the host may allow that only while the link is down.
@@ -93,7 +93,7 @@ extension NetvscAdapter {
   }
 
   /// A request that nobody waits for still needs somebody who sends it.
-  private func sendIfUnclaimed(_ id: UInt32) {
+  private func sendIfUnclaimed() {
     guard let port = state.withLock({ $0.nic.ports.first }), let borrowed = port.borrow() else { return }
     defer { port.giveBack() }
     _ = borrowed.queue.forward(to: LosingSink(), limit: 1024)
