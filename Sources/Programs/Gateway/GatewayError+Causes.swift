@@ -1,6 +1,7 @@
 import DiskImage
 import LinuxIO
 import SyntheticHost
+import TapLink
 import VMBusChannel
 
 extension GatewayError {
@@ -16,8 +17,25 @@ extension GatewayError {
       self.init(
         errno == .EACCES ? .notPermitted : errno == .ENOENT ? .notFound : .failed, what: what,
         why: "listening at \(path): \(errno)", advice: errno == .ENOENT ? "create its directory" : "")
+    case .uplink(let uplink, let text): self.init(.failed, what: what, why: "uplink \(uplink): \(text)")
+    case .tap(_, let cause): self.init(cause, what: what)
     case .controller(let text): self.init(.usage, what: what, why: text)
     }
+  }
+
+  /// A link that can't be made or changed.
+  init(_ error: TapError, what: String) {
+    let kind: Kind =
+      switch error {
+      case .invalidName, .invalidHardwareAddress, .invalidMTU, .invalidAddress, .unreachableGateway: .usage
+      case .nameTaken, .routeTaken: .busy
+      case .notPermitted: .notPermitted
+      case .namespaceMissing: .notFound
+      case .noTunDevice, .lost, .netlink, .system: .failed
+      }
+    // The description ends with the advice, behind a semicolon.
+    let parts = "\(error)".split(separator: "; ", maxSplits: 1).map(String.init)
+    self.init(kind, what: what, why: parts[0], advice: parts.count > 1 ? parts[1] : "")
   }
 
   private static func kind(of error: DiskImageError) -> Kind {

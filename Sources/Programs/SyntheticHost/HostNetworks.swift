@@ -14,7 +14,7 @@ final class HostNetworks: Sendable {
 
   /// Opens the uplinks and makes the NICs.
   ///
-  /// - Throws: `.network` with the first uplink that can't be had.
+  /// - Throws: `.uplink` or `.tap` with the first uplink that can't be had.
   init(_ networks: [NetworkConfiguration]) throws(SyntheticHostError) {
     var switches: [String: EthernetSwitch] = [:]
     var nics: [SyntheticNIC] = []
@@ -34,13 +34,13 @@ final class HostNetworks: Sendable {
         do throws(EthernetError) {
           ethernetSwitch = try EthernetSwitch(name: network.switchName, uplink: uplink)
         } catch {
-          throw .network(network.uplink, "\(error)")
+          throw .uplink(network.uplink, "\(error)")
         }
         switches[network.switchName] = ethernetSwitch
       }
       let port: SwitchPort
       do throws(EthernetError) { port = try ethernetSwitch.makePort(address: network.mac, mtu: network.mtu) } catch {
-        throw .network(network.uplink, "\(error)")
+        throw .uplink(network.uplink, "\(error)")
       }
       var options = SyntheticNICOptions()
       options.maximumQueueCount = network.queues
@@ -61,7 +61,7 @@ final class HostNetworks: Sendable {
     case .none: return .none
     case .responder(let text):
       guard let interface = IPv4Interface(text) else {
-        throw .network(uplink, "`\(text)` is no IPv4 address with a prefix length, like 10.77.0.1/24")
+        throw .uplink(uplink, "`\(text)` is no IPv4 address with a prefix length, like 10.77.0.1/24")
       }
       return .responder(Responder(ipv4: interface, mtu: mtu))
     case .stream(let path):
@@ -72,7 +72,7 @@ final class HostNetworks: Sendable {
         streams.append(port)
         return .threaded(port)
       } catch {
-        throw .network(uplink, "\(error)")
+        throw .uplink(uplink, "\(error)")
       }
     case .tap(let name):
       do throws(TapError) {
@@ -81,7 +81,7 @@ final class HostNetworks: Sendable {
         taps.append(port)
         return .queued(port)
       } catch {
-        throw .network(uplink, "\(error)")
+        throw .tap(name, error)
       }
     }
   }

@@ -2,6 +2,7 @@ import Block
 public import DiskImage
 public import LinuxIO
 import Storvsp
+public import TapLink
 import VMBusProtocol
 public import VMBusServer
 
@@ -96,7 +97,9 @@ public enum SyntheticHostError: Error, Sendable, CustomStringConvertible {
   /// The socket can't be listened at.
   case listen(String, Errno)
   /// An uplink can't be had, in words.
-  case network(Uplink, String)
+  case uplink(Uplink, String)
+  /// The TAP of an uplink can't be had.
+  case tap(String, TapError)
   /// The disks do not fit together.
   case controller(String)
 
@@ -105,7 +108,8 @@ public enum SyntheticHostError: Error, Sendable, CustomStringConvertible {
     switch self {
     case .image(let path, let error): "\(path): \(error)"
     case .listen(let path, let errno): "listening at \(path): \(errno)"
-    case .network(let uplink, let text): "\(uplink): \(text)"
+    case .uplink(let uplink, let text): "uplink \(uplink): \(text)"
+    case .tap(let name, let error): "uplink tap:\(name): \(error)"
     case .controller(let text): text
     }
   }
