@@ -16,6 +16,7 @@ extension TapPort {
   /// Says whether the medium is connected; it shows as long as a queue is in use.
   public func setCarrier(_ isOn: Bool) throws(TapError) {
     try use.withLock { use throws(TapError) in
+      if use.isClosed { throw .lost }
       use.wantsCarrier = isOn
       do throws(Errno) {
         try applyCarrier(&use)
@@ -123,16 +124,20 @@ extension TapPort {
   }
 
   /// Takes the link away, with all that belongs to it; queues that are still in use end. A second call does nothing.
+  /// Without the privilege to delete it, it goes with the last queue.
   public func close() {
     let isFirst = use.withLock { use in
       let isFirst = !use.isClosed
       use.isClosed = true
+      use.devices = []
       return isFirst
     }
     guard isFirst else { return }
     watcher.stop()
+    // A link that was moved away keeps its queues, but its number may be somebody else's here.
+    if watcher.state.isGone { return }
     watcher.update { $0.isGone = true }
-    // Without the privilege it goes with the last of its queues.
+    // Without the privilege, and without queues in use, it is gone already: its descriptors are closed.
     try? route.deleteLink(index)
   }
 

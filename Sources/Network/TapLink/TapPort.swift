@@ -11,7 +11,6 @@ import Synchronization
 /// Each queue is a descriptor that is opened when the port is made and detached until somebody wants it, so that queues
 /// need no privilege. The carrier is on while it is wanted and at least one queue is in use.
 public final class TapPort: EthernetPort {
-  let devices: [TapDevice]
   let route: NetlinkRoute
   let watcher: LinkWatcher
   let options: TapOptions
@@ -19,6 +18,8 @@ public final class TapPort: EthernetPort {
 
   /// Who uses what.
   struct Use {
+    /// One for each queue that can be in use; none when the port is closed.
+    var devices: [TapDevice]
     var isInUse: [Bool]
     var wantsCarrier: Bool
     var hasCarrier = false
@@ -33,13 +34,12 @@ public final class TapPort: EthernetPort {
     _ options: TapOptions, _ devices: [TapDevice], _ route: NetlinkRoute, _ watcher: LinkWatcher, _ index: Int32
   ) {
     self.options = options
-    self.devices = devices
     self.route = route
     self.watcher = watcher
     self.index = index
     counters = devices.map { _ in TapQueueCounters() }
     let isInUse = devices.map { _ in false }
-    use = Mutex(Use(isInUse: isInUse, wantsCarrier: options.hasCarrier))
+    use = Mutex(Use(devices: devices, isInUse: isInUse, wantsCarrier: options.hasCarrier))
   }
 
   deinit {
@@ -135,33 +135,33 @@ public final class TapPort: EthernetPort {
   }
 
   /// The queues that were asked for.
-  public var maximumQueueCount: Int { devices.count }
+  public var maximumQueueCount: Int { counters.count }
 
   /// Attaches a queue; its frames are those that the kernel's flow table or hash gives it.
   ///
   /// - Throws: `.busy`, `.lost`, `.system`.
   public func makeQueue() throws(EthernetError) -> any EthernetQueue {
-    let slot = try attach()
+    let (slot, device) = try attach()
     do {
-      return try TapQueue(port: self, slot: slot, device: devices[slot], counters: counters[slot])
+      return try TapQueue(port: self, slot: slot, device: device, counters: counters[slot])
     } catch {
       release(slot)
       throw .system(what: "memory of a queue", error)
     }
   }
 
-  private func attach() throws(EthernetError) -> Int {
-    try use.withLock { use throws(EthernetError) -> Int in
+  private func attach() throws(EthernetError) -> (slot: Int, device: TapDevice) {
+    try use.withLock { use throws(EthernetError) -> (slot: Int, device: TapDevice) in
       if use.isClosed { throw .lost }
       guard let slot = use.isInUse.firstIndex(of: false) else { throw .busy }
       do throws(Errno) {
-        try devices[slot].setAttached(true)
+        try use.devices[slot].setAttached(true)
         use.isInUse[slot] = true
         try applyCarrier(&use)
       } catch {
         throw error == .EBADFD ? .lost : .system(what: "attach a queue", error)
       }
-      return slot
+      return (slot, use.devices[slot])
     }
   }
 
@@ -169,17 +169,18 @@ public final class TapPort: EthernetPort {
   func release(_ slot: Int) {
     use.withLock { use in
       use.isInUse[slot] = false
+      if use.isClosed { return }
       // The link may be gone, and then there is nothing to be done.
       try? applyCarrier(&use)
-      try? devices[slot].setAttached(false)
+      try? use.devices[slot].setAttached(false)
     }
   }
 
   /// Switches the carrier to what is wanted, as far as a queue is there to serve it.
   func applyCarrier(_ use: inout Use) throws(Errno) {
     let isOn = use.wantsCarrier && use.isInUse.contains(true)
-    guard isOn != use.hasCarrier else { return }
-    try devices[0].setCarrier(isOn)
+    guard isOn != use.hasCarrier, let device = use.devices.first else { return }
+    try device.setCarrier(isOn)
     use.hasCarrier = isOn
   }
 
@@ -187,7 +188,7 @@ public final class TapPort: EthernetPort {
   public func setOffloads(_ offloads: OffloadSet) {
     // The bits are those of TUNSETOFFLOAD.
     let bits = offloads.contains(.checksum) ? Int32(offloads.intersection(.all).rawValue) : 0
-    try? devices[0].setOffloads(bits)
+    use.withLock { use in try? use.devices.first?.setOffloads(bits) }
   }
 
   /// See `EthernetPort`; the link's state is told to the observer of `observeLink`.

@@ -90,9 +90,10 @@ final class NetlinkCollector {
 
   /// Makes this a socket that only listens to the multicast group `group` and never waits, with room for 4 MiB of news.
   mutating func listen(to group: UInt32) throws(NetlinkError) {
+    // SAFETY: the socket is valid until deinit; the option is read during its call.
     unsafe nl_socket_disable_seq_check(socket)
     _ = unsafe nl_socket_set_buffer_size(socket, 4 << 20, 0)
-    // SO_RCVBUFFORCE goes beyond the system's limit, where that is permitted.
+    // SAFETY: as above. SO_RCVBUFFORCE goes beyond the system's limit, where that is permitted.
     var byteCount: Int32 = 4 << 20
     _ = unsafe setsockopt(descriptor, 1, 33, &byteCount, 4)
     var code = unsafe nl_socket_add_membership(socket, Int32(group))

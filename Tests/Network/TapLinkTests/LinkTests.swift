@@ -44,6 +44,7 @@ import Testing
     #expect(try !namespace.run("ip -j link").contains("syn0"))
     #expect(try namespace.run("sh -c 'ip route; ip -6 route'") == "")
     #expect(throws: EthernetError.lost) { try port.makeQueue() }
+    #expect(throws: TapError.lost) { try port.setCarrier(true) }
     port.close()
   }
 
