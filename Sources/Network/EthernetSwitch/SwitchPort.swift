@@ -29,7 +29,10 @@ public final class SwitchPort: EthernetPort {
   /// Removes the port from the switch. Its queues end; their owners close them.
   public func close() {
     guard !closed.exchange(true, ordering: .relaxed) else { return }
+    let inboxes = fabric.portState(id)?.inboxes ?? []
     fabric.removePort(id)
+    // Their owners look, and see that the queues have ended.
+    for inbox in inboxes { inbox.signal.wake() }
     ethernetSwitch.portsChanged()
   }
 
@@ -40,6 +43,7 @@ public final class SwitchPort: EthernetPort {
       address: address, mtu: mtu, hasCarrier: !isClosed && uplink.hasCarrier, bitsPerSecond: uplink.bitsPerSecond)
   }
 
+  /// As the options of the switch say; how many of them have a queue of the uplink is another matter.
   public var maximumQueueCount: Int { max(1, fabric.options.maximumQueueCount) }
 
   /// A new queue. It owns a queue of the uplink if there is one left, else others serve it.
@@ -84,6 +88,7 @@ public final class SwitchPort: EthernetPort {
     ethernetSwitch.portsChanged()
   }
 
+  /// Has `body` called when the uplink changes, which may be its carrier or its speed.
   public func observe(_ body: @escaping @Sendable () -> Void) {
     fabric.changePort(id) { $0.observer = body }
   }

@@ -225,8 +225,11 @@ final class Station {
     _ = second
     #expect(ethernetSwitch.fabric.map.ports.count == 1 && ethernetSwitch.stationCount == 1)
     let third = try Station(ethernetSwitch, 3)
+    #expect(!third.queue.prepareToWait(forRoom: false))
     third.port.close()
     third.port.close()
+    #expect(waitForInput([third.queue.readinessDescriptor], milliseconds: 0) != 0)
+    #expect(third.queue.prepareToWait(forRoom: false))
     #expect(third.queue.isEnded && !third.port.info.hasCarrier)
     #expect(throws: EthernetError.lost) { _ = try third.port.makeQueue() }
     first.send("lost", to: mac(3))
