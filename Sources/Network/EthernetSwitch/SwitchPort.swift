@@ -33,7 +33,8 @@ public final class SwitchPort: EthernetPort {
     fabric.removePort(id)
     // Their owners look, and see that the queues have ended.
     for inbox in inboxes { inbox.signal.wake() }
-    ethernetSwitch.portsChanged()
+    ethernetSwitch.offloadsChanged()
+    ethernetSwitch.steeringChanged()
   }
 
   /// Address and MTU as they were given; carrier and speed of the uplink, as far as it is a port.
@@ -77,15 +78,15 @@ public final class SwitchPort: EthernetPort {
   /// Told to the uplink: it may hand out what any of the ports can take.
   public func setOffloads(_ offloads: OffloadSet) {
     fabric.changePort(id) { $0.offloads = offloads }
-    ethernetSwitch.portsChanged()
+    ethernetSwitch.offloadsChanged()
   }
 
   /// Which queue gets a frame that comes through an inbox; by default all frames of a flow go to the same one. A frame
   /// that the uplink's own queue brings stays with the queue that owns it: as long as the switch has one port, the uplink
-  /// is told to choose in this way.
+  /// is told to choose in this way. `choose` must not hold the port.
   public func setSteering(_ choose: (@Sendable (_ headers: RawSpan) -> Int)?) {
     fabric.changePort(id) { $0.choose = choose }
-    ethernetSwitch.portsChanged()
+    ethernetSwitch.steeringChanged()
   }
 
   /// Has `body` called when the uplink changes, which may be its carrier or its speed.

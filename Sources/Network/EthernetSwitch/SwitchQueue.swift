@@ -43,7 +43,7 @@ final class SwitchQueue: EthernetQueue {
     router = FrameRouter(fabric)
     fromNIC = RoutingSink(
       router, source: port.id, nearMember: SwitchMap.uplink,
-      requiredAddress: fabric.options.preventsSpoofing ? port.address : nil)
+      requiredAddress: fabric.options.preventsSpoofing && port.address.isUsable ? port.address : nil)
     fromNIC.nearSink = uplinkQueue
     fromUplink = RoutingSink(router, source: SwitchMap.uplink, nearMember: port.id, overflow: inbox.inbox)
     fabric.changePort(port.id) { $0.inboxes.append(inbox.inbox) }
