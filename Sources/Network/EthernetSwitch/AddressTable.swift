@@ -111,7 +111,7 @@ struct AddressTable: Sendable {
       guard memory.loadLE64(at: offset) == 0 || (old != AddressTable.pinned && !isFresh(old, now: now)) else {
         continue
       }
-      // The age first: a reader that sees the new address must not take the old age of a pinned one for it.
+      // A reader between the two takes the station for an old one at worst.
       memory.storeLE64(seen, at: offset + 8)
       memory.storeLE64(word, at: offset)
       return true

@@ -16,8 +16,13 @@ public final class EthernetSwitch: Sendable {
   let fabric: SwitchFabric
   private let uplink: SwitchUplink
   private let thread: UplinkThread?
-  /// Makes calls of the uplink's setters one after the other.
-  private let uplinkSettings = Mutex<OffloadSet?>(nil)
+  /// What the uplink was told; the lock puts these calls in order.
+  private let told = Mutex(Told())
+
+  private struct Told {
+    var offloads: OffloadSet?
+    var isSteered = false
+  }
 
   /// A switch without ports.
   ///
@@ -58,7 +63,7 @@ public final class EthernetSwitch: Sendable {
   public func makePort(address: MACAddress, mtu: Int = 1500) throws(EthernetError) -> SwitchPort {
     guard let id = fabric.addPort(address) else { throw .busy }
     let port = SwitchPort(self, id: id, address: address, mtu: mtu)
-    portsChanged()
+    steeringChanged()
     return port
   }
 
@@ -85,18 +90,27 @@ public final class EthernetSwitch: Sendable {
     return try? port.makeQueue()
   }
 
-  /// Tells the uplink what the ports want of it.
-  func portsChanged() {
+  /// Tells the uplink what any of the ports can take.
+  func offloadsChanged() {
     guard let port = uplinkPort else { return }
-    uplinkSettings.withLock { last in
+    told.withLock { told in
+      let asked = fabric.portStates.compactMap(\.offloads)
+      guard !asked.isEmpty else { return }
+      let union = asked.reduce(OffloadSet()) { $0.union($1) }
+      if union != told.offloads { port.setOffloads(union) }
+      told.offloads = union
+    }
+  }
+
+  /// Tells the uplink how the only port chooses its queues; several of them may want different things.
+  func steeringChanged() {
+    guard let port = uplinkPort else { return }
+    told.withLock { told in
       let states = fabric.portStates
-      let asked = states.compactMap(\.offloads)
-      if !asked.isEmpty {
-        let union = asked.reduce(OffloadSet()) { $0.union($1) }
-        if union != last { port.setOffloads(union) }
-        last = union
-      }
-      port.setSteering(states.count == 1 ? states[0].choose : nil)
+      let choose = states.count == 1 ? states[0].choose : nil
+      guard choose != nil || told.isSteered else { return }
+      port.setSteering(choose)
+      told.isSteered = choose != nil
     }
   }
 }

@@ -96,7 +96,9 @@ final class FrameRouter {
     }
     guard let member = fabric.table.member(of: destination, now: now) else { return .everybody }
     // Never back to where it came from.
-    return member == source ? .nobody : .member(member)
+    if member == source { return .nobody }
+    // A thread that had not heard yet that the port is gone may have learned the station there.
+    return member == SwitchMap.uplink || map.port(member) != nil ? .member(member) : .everybody
   }
 
   /// Copies the inspected frame to the inboxes of all members that `target` names, but `source` and `near`.

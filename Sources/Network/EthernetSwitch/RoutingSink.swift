@@ -26,7 +26,8 @@ final class RoutingSink: EthernetSink {
   private var tables = ScatterTables(count: 1)
   private var room: FrameRoom?
   private var roomIsNear = false
-  private var nearIsFull = false
+  /// Whether the near sink has refused a frame in this round.
+  private(set) var nearIsFull = false
 
   init(
     _ router: FrameRouter, source: MemberID, nearMember: MemberID = SwitchMap.nobody,

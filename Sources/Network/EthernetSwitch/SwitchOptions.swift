@@ -28,7 +28,7 @@ public protocol FrameResponder: AnyObject, Sendable {
 
 /// How a switch works.
 public struct SwitchOptions: Sendable {
-  /// Drops what a port sends from an address other than its own.
+  /// Drops what a port sends from an address other than its own; a port without an address may send from any.
   public var preventsSpoofing = false
   /// How long a station is remembered that is not heard, in seconds.
   public var ageingSeconds: UInt64 = 300

@@ -29,8 +29,12 @@ public final class SwitchPort: EthernetPort {
   /// Removes the port from the switch. Its queues end; their owners close them.
   public func close() {
     guard !closed.exchange(true, ordering: .relaxed) else { return }
+    let inboxes = fabric.portState(id)?.inboxes ?? []
     fabric.removePort(id)
-    ethernetSwitch.portsChanged()
+    // Their owners look, and see that the queues have ended.
+    for inbox in inboxes { inbox.signal.wake() }
+    ethernetSwitch.offloadsChanged()
+    ethernetSwitch.steeringChanged()
   }
 
   /// Address and MTU as they were given; carrier and speed of the uplink, as far as it is a port.
@@ -40,6 +44,7 @@ public final class SwitchPort: EthernetPort {
       address: address, mtu: mtu, hasCarrier: !isClosed && uplink.hasCarrier, bitsPerSecond: uplink.bitsPerSecond)
   }
 
+  /// As the options of the switch say; how many of them have a queue of the uplink is another matter.
   public var maximumQueueCount: Int { max(1, fabric.options.maximumQueueCount) }
 
   /// A new queue. It owns a queue of the uplink if there is one left, else others serve it.
@@ -73,17 +78,18 @@ public final class SwitchPort: EthernetPort {
   /// Told to the uplink: it may hand out what any of the ports can take.
   public func setOffloads(_ offloads: OffloadSet) {
     fabric.changePort(id) { $0.offloads = offloads }
-    ethernetSwitch.portsChanged()
+    ethernetSwitch.offloadsChanged()
   }
 
   /// Which queue gets a frame that comes through an inbox; by default all frames of a flow go to the same one. A frame
   /// that the uplink's own queue brings stays with the queue that owns it: as long as the switch has one port, the uplink
-  /// is told to choose in this way.
+  /// is told to choose in this way. `choose` must not hold the port.
   public func setSteering(_ choose: (@Sendable (_ headers: RawSpan) -> Int)?) {
     fabric.changePort(id) { $0.choose = choose }
-    ethernetSwitch.portsChanged()
+    ethernetSwitch.steeringChanged()
   }
 
+  /// Has `body` called when the uplink changes, which may be its carrier or its speed.
   public func observe(_ body: @escaping @Sendable () -> Void) {
     fabric.changePort(id) { $0.observer = body }
   }

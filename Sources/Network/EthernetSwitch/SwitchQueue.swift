@@ -18,6 +18,8 @@ final class SwitchQueue: EthernetQueue {
   private var uplinkIsFull = false
   /// Whether the sink of the last `forward` refused a frame.
   private var sinkIsFull = false
+  /// Nil without a queue of the uplink.
+  private let retry: RetryTimer?
 
   /// - Parameter uplinkQueue: owned from now on; nil where the uplink has none.
   init(_ port: SwitchPort, uplinkQueue: (any EthernetQueue)?) throws(Errno) {
@@ -29,13 +31,19 @@ final class SwitchQueue: EthernetQueue {
     uplinkInbox =
       uplinkQueue == nil
       ? nil : try FrameInbox(capacity: fabric.options.inboxCapacity, signal: signal).makeReader()
-    epoll = try Epoll(capacity: 2)
+    epoll = try Epoll(capacity: 3)
     try epoll.add(signal.descriptor, token: 0)
-    if let uplinkQueue { try epoll.add(uplinkQueue.readinessDescriptor, token: 1) }
+    if let uplinkQueue {
+      retry = try RetryTimer()
+      try epoll.add(uplinkQueue.readinessDescriptor, token: 1)
+      if let retry { try epoll.add(retry.descriptor, token: 2) }
+    } else {
+      retry = nil
+    }
     router = FrameRouter(fabric)
     fromNIC = RoutingSink(
       router, source: port.id, nearMember: SwitchMap.uplink,
-      requiredAddress: fabric.options.preventsSpoofing ? port.address : nil)
+      requiredAddress: fabric.options.preventsSpoofing && port.address.isUsable ? port.address : nil)
     fromNIC.nearSink = uplinkQueue
     fromUplink = RoutingSink(router, source: SwitchMap.uplink, nearMember: port.id, overflow: inbox.inbox)
     fabric.changePort(port.id) { $0.inboxes.append(inbox.inbox) }
@@ -84,12 +92,14 @@ final class SwitchQueue: EthernetQueue {
 
   func forward(to sink: any EthernetSink, limit: Int) -> ForwardResult {
     inbox.finishWait()
+    retry?.acknowledge()
     router.refresh()
     router.finishRound()
     serveUplinkInbox()
     // The inbox may take half of the round, and the uplink what is left: neither starves.
     var result = forwardInbox(to: sink, limit: uplinkQueue == nil ? limit : max(1, limit / 2))
     sinkIsFull = result.isBlocked
+    if result.frameCount > 0 { retry?.reset() }
     if let uplinkQueue, limit > result.frameCount {
       fromUplink.beginRound(nearIsFull: result.isBlocked)
       fromUplink.nearSink = sink
@@ -97,11 +107,16 @@ final class SwitchQueue: EthernetQueue {
       fromUplink.nearSink = nil
       result.frameCount += second.frameCount
       result.isBlocked = result.isBlocked || second.isBlocked
-      sinkIsFull = result.isBlocked
+      sinkIsFull = result.isBlocked || fromUplink.nearIsFull
       if uplinkQueue.isEnded { dropUplinkQueue() }
     }
+    if othersNeedThis { result.isBlocked = false }
     return result
   }
+
+  /// Whether other ports get frames through this queue's part of the uplink. Its owner must not stop to listen to it then,
+  /// as it would if the NIC were told to be full: frames for the NIC wait in the inbox, and room is looked for by time.
+  private var othersNeedThis: Bool { uplinkQueue != nil && router.map.ports.count > 1 }
 
   private func forwardInbox(to sink: any EthernetSink, limit: Int) -> ForwardResult {
     if isEnded || router.map.port(port.id)?.filter?.isClosed == true {
@@ -141,7 +156,10 @@ final class SwitchQueue: EthernetQueue {
     let hasFrame = inbox.prepareToWait() && !sinkIsFull
     let hasUplinkFrame = uplinkInbox?.hasFrame == true && !uplinkIsFull
     let uplinkIsReady = uplinkQueue?.prepareToWait(forRoom: forRoom || uplinkIsFull) == true
-    guard hasFrame || hasUplinkFrame || uplinkIsReady else { return false }
+    guard hasFrame || hasUplinkFrame || uplinkIsReady || isEnded else {
+      if sinkIsFull, othersNeedThis { retry?.start() }
+      return false
+    }
     inbox.finishWait()
     return true
   }

@@ -129,6 +129,11 @@ final class Station {
     stations[0].send("spoofed", to: mac(2), from: mac(3))
     #expect(stations[1].take() == ["honest"] && ethernetSwitch.counters.spoofed == 1)
     #expect(ethernetSwitch.stationCount == 2)
+    // A port that leads to many has no address to be checked.
+    let open = try ethernetSwitch.makePort(address: .zero)
+    let queue = try open.makeQueue()
+    TestFrame.from(mac(9), to: mac(2), "of many").send(to: queue)
+    #expect(stations[1].take() == ["of many"])
   }
 
   @Test func fullInboxDropsAndKeepsOrder() throws {
@@ -225,8 +230,11 @@ final class Station {
     _ = second
     #expect(ethernetSwitch.fabric.map.ports.count == 1 && ethernetSwitch.stationCount == 1)
     let third = try Station(ethernetSwitch, 3)
+    #expect(!third.queue.prepareToWait(forRoom: false))
     third.port.close()
     third.port.close()
+    #expect(waitForInput([third.queue.readinessDescriptor], milliseconds: 0) != 0)
+    #expect(third.queue.prepareToWait(forRoom: false))
     #expect(third.queue.isEnded && !third.port.info.hasCarrier)
     #expect(throws: EthernetError.lost) { _ = try third.port.makeQueue() }
     first.send("lost", to: mac(3))

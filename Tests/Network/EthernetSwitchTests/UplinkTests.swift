@@ -73,8 +73,18 @@ import WireBytes
     #expect(queue.state.withLock { $0.incoming.count } == 2)
     let second = try Station(ethernetSwitch, 2)
     queue.bring(.from(mac(9), to: mac(2), "other"), .from(mac(9), to: mac(1), "4"))
-    #expect(first.queue.forward(to: first.nic, limit: 64).frameCount == 4)
+    #expect(first.queue.forward(to: first.nic, limit: 64) == ForwardResult(frameCount: 4, isBlocked: false))
     #expect(second.take() == ["other"])
+    // Its owner goes on to listen to the uplink, and looks for room by time.
+    func isReady(within milliseconds: Int32) -> Bool {
+      waitForInput([first.queue.readinessDescriptor], milliseconds: milliseconds) != 0
+    }
+    #expect(!first.queue.prepareToWait(forRoom: false) && isReady(within: 5000))
+    #expect(first.queue.forward(to: first.nic, limit: 64).frameCount == 0 && !isReady(within: 0))
+    for _ in 0..<4 { #expect(!first.queue.prepareToWait(forRoom: false)) }
+    queue.bring(.from(mac(9), to: mac(2), "next"))
+    #expect(isReady(within: 0) && first.queue.forward(to: first.nic, limit: 64).frameCount == 1)
+    #expect(second.take() == ["next"])
     // What it had no room for comes later, in order.
     first.nic.capacity = 100
     queue.bring(.from(mac(9), to: mac(1), "5"))

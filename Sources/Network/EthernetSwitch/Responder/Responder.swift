@@ -55,6 +55,7 @@ public final class Responder: FrameResponder {
   /// Called with each frame of a reply.
   typealias Send = (_ frame: RawSpan, _ offload: FrameOffload) -> Void
 
+  /// Answers a frame, if it is for this host and there is an answer. Keeps nothing but fragments and leases.
   public func respond(
     to frame: RawSpan, offload: FrameOffload, reply: (_ frame: RawSpan, _ offload: FrameOffload) -> Void
   ) {
