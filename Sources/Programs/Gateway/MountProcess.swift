@@ -76,11 +76,7 @@ public final class MountProcess: Sendable {
     for attempt in 1...1000 {
       let name = attempt == 1 ? base : "\(base)-\(attempt)"
       guard try runtime.claim(runtime.mountDirectory(name)) else { continue }
-      let start = processStartTime(ownProcess()) ?? 0
-      let owner = Array("\(ownProcess()) \(start)\n".utf8)
-      do { try Data(owner).write(to: URL(filePath: runtime.mountDirectory(name) + "/owner")) } catch {
-        throw GatewayError(.failed, what: "write \(runtime.mountDirectory(name))", why: "\(error)")
-      }
+      try runtime.writeOwner(runtime.mountDirectory(name))
       return name
     }
     throw GatewayError(.failed, what: "mount \(request.source)", why: "a thousand mounts have this name already")

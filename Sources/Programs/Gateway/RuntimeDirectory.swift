@@ -1,13 +1,14 @@
 import FoundationEssentials
 import LinuxIO
 
-/// Where running mounts keep their state: `/run/synthgate`, or what SYNTHGATE_RUNTIME_DIR names, or a directory below
+/// Where running mounts and links keep their state: `/run/synthgate`, or what SYNTHGATE_RUNTIME_DIR names, or a directory below
 /// XDG_RUNTIME_DIR for users without privilege.
 ///
 /// ```
 /// mounts/<name>/state.json    what is mounted where, by which process
 /// mounts/<name>/control.sock  answers with the live state
 /// mounts/<name>/log           what the process reports
+/// links/<name>[@netns]/       the same of a link
 /// disks/<name>/               the FUSE filesystem: whole, p1, ..., info.json
 /// ```
 public struct RuntimeDirectory: Sendable, Equatable {
@@ -32,6 +33,9 @@ public struct RuntimeDirectory: Sendable, Equatable {
   /// Where the state of the mount `name` stands.
   public func mountDirectory(_ name: String) -> String { "\(path)/mounts/\(name)" }
 
+  /// Where the state of the link `key` (its name, and namespace behind an @) stands.
+  public func linkDirectory(_ key: String) -> String { "\(path)/links/\(key)" }
+
   /// Where the FUSE filesystem of the disk `name` is mounted.
   public func diskDirectory(_ name: String) -> String { "\(path)/disks/\(name)" }
 
@@ -55,8 +59,20 @@ public struct RuntimeDirectory: Sendable, Equatable {
   }
 
   /// Names of the mounts that have a state directory, whether alive or not.
-  func mountNames() -> [String] {
-    let names = try? FileManager.default.contentsOfDirectory(atPath: "\(path)/mounts")
-    return (names ?? []).sorted()
+  func mountNames() -> [String] { names(in: "\(path)/mounts") }
+
+  /// Keys of the links that have a state directory, whether alive or not.
+  func linkKeys() -> [String] { names(in: "\(path)/links") }
+
+  private func names(in directory: String) -> [String] {
+    ((try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []).sorted()
+  }
+
+  /// Says in `directory` which process it belongs to, until there is more to say.
+  func writeOwner(_ directory: String) throws(GatewayError) {
+    let owner = "\(ownProcess()) \(processStartTime(ownProcess()) ?? 0)\n"
+    do { try Data(owner.utf8).write(to: URL(filePath: directory + "/owner")) } catch {
+      throw GatewayError(.failed, what: "write \(directory)", why: "\(error)")
+    }
   }
 }

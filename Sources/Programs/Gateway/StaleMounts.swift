@@ -11,13 +11,14 @@ extension RuntimeDirectory {
     for name in mountNames() {
       guard let record = MountRecord.load(name, in: self) else {
         // A process that has not written its state yet, or that died before it could.
-        if isAbandoned(name) { removeState(name) }
+        if isAbandoned(mountDirectory(name)) { removeState(name) }
         continue
       }
       if record.isAlive { continue }
       undo(record)
       cleaned.append(name)
     }
+    cleanUpStaleLinks()
     return cleaned
   }
 
@@ -42,8 +43,9 @@ extension RuntimeDirectory {
     _ = try? FileManager.default.removeItem(atPath: mountDirectory(name))
   }
 
-  private func isAbandoned(_ name: String) -> Bool {
-    guard let text = try? readTextFile(mountDirectory(name) + "/owner") else { return false }
+  /// Whether the process that made a state directory has ended.
+  func isAbandoned(_ directory: String) -> Bool {
+    guard let text = try? readTextFile(directory + "/owner") else { return false }
     let fields = text.split(separator: " ")
     guard fields.count == 2, let id = Int32(fields[0]), let start = UInt64(fields[1]) else { return true }
     return processStartTime(id) != start

@@ -61,7 +61,7 @@ final class StatusServer: Sendable {
   }
 
   /// Listens at `path`; nil when that is not possible, which costs nothing but the live figures.
-  init?(path: String, status: @escaping @Sendable () -> MountStatus) {
+  init?<Status: Encodable & SendableMetatype>(path: String, status: @escaping @Sendable () -> Status) {
     guard let socket = try? PacketSocket.listen(at: path) else { return nil }
     let number = socket.descriptor
     let stopping = Stopping()
@@ -98,9 +98,14 @@ public func liveStatus() throws(GatewayError) -> [MountStatus] {
   let runtime = RuntimeDirectory.current
   runtime.cleanUpStale()
   return runtime.mountNames().compactMap { name in
-    guard let socket = try? PacketSocket.connect(to: runtime.mountDirectory(name) + "/control.sock"),
-      let packet = (try? socket.receive(maximum: 65536)) ?? nil
-    else { return nil }
-    return try? JSONDecoder().decode(MountStatus.self, from: Data(packet.bytes))
+    queryStatus(MountStatus.self, at: runtime.mountDirectory(name) + "/control.sock")
   }
+}
+
+/// What the `StatusServer` at `path` answers; nil when nobody does.
+func queryStatus<Status: Decodable>(_ type: Status.Type, at path: String) -> Status? {
+  guard let socket = try? PacketSocket.connect(to: path),
+    let packet = (try? socket.receive(maximum: 65536)) ?? nil
+  else { return nil }
+  return try? JSONDecoder().decode(type, from: Data(packet.bytes))
 }

@@ -1,0 +1,150 @@
+import Ethernet
+import FoundationEssentials
+import LinuxIO
+import NetlinkRoute
+import Netvsc
+import SyntheticHost
+import TapLink
+import VMBusClient
+import VMBusProtocol
+
+/// A link from beginning to end, in this process: bus, NIC, TAP; then it serves until it is told to end, or the link is
+/// deleted. Whatever it made, it takes away again.
+public final class LinkProcess: Sendable {
+  private let request: LinkRequest
+  private let runtime: RuntimeDirectory
+  private let what: String
+  private let signals: SignalQueue
+  private let log: MountLog
+
+  /// Runs a link.
+  ///
+  /// - Parameter report: told what happens until the link is there.
+  /// - Throws: why it could not be brought up; nothing is left of it then.
+  public static func run(_ request: LinkRequest, report: (ProcessReport) -> Void) throws(GatewayError) {
+    let runtime = RuntimeDirectory.current
+    runtime.cleanUpStale()
+    let process = try LinkProcess(request, runtime: runtime)
+    defer { runtime.removeLinkState(request.key) }
+    try process.run(report)
+  }
+
+  private init(_ request: LinkRequest, runtime: RuntimeDirectory) throws(GatewayError) {
+    self.request = request
+    self.runtime = runtime
+    what = "link \(request.name)"
+    try request.check()
+    do throws(Errno) { signals = try SignalQueue([1, 2, 15]) } catch {
+      throw GatewayError(.failed, what: what, why: "signals: \(error)")
+    }
+    let directory = runtime.linkDirectory(request.key)
+    guard try runtime.claim(directory) else {
+      throw GatewayError(
+        .busy, what: what, why: "Synthgate has this link already", advice: "synthgate link down \(request.name)")
+    }
+    log = MountLog(path: directory + "/log")
+    do throws(GatewayError) { try runtime.writeOwner(directory) } catch {
+      runtime.removeLinkState(request.key)
+      throw error
+    }
+  }
+
+  private func run(_ report: (ProcessReport) -> Void) throws(GatewayError) {
+    report(.progress("connecting the bus"))
+    let queueCount = request.queues ?? min(4, max(1, ProcessInfo.processInfo.activeProcessorCount))
+    let bus = try GatewayBus(
+      request.bus,
+      configuration: request.bus == .embedded ? HostConfiguration(networks: [request.network]) : nil,
+      memoryByteCount: (32 + 8 * queueCount) << 20, reconnectSeconds: request.reconnectSeconds, what: what)
+    defer { bus.close() }
+    try throwIfToldToEnd()
+    report(.progress("bringing the NIC up"))
+    let log = log
+    let link = try SyntheticLink(
+      device: try NICSelector(request.nic).choose(on: bus.client, what: what), client: bus.client,
+      options: tapOptions(queueCount), mac: request.mac, what: what
+    ) { log.write($0) }
+    defer { link.close() }
+    bus.observe { [weak link] event in
+      if let line = event.logLine { log.write(line) }
+      link?.wake()
+    }
+    var record = LinkRecord(
+      name: request.name, netns: request.namespace, process: ownProcess(),
+      processStart: processStartTime(ownProcess()) ?? 0,
+      devices: bus.deviceReports(open: [link.instance: link.queueCount]))
+    try record.save(request.key, in: runtime)
+    let directory = runtime.linkDirectory(request.key)
+    let status = StatusServer(path: directory + "/control.sock") { [request] in LinkReport(request, link) }
+    defer { status?.stop() }
+    let dhcp = request.usesDHCP ? try DHCPClient(request, directory: directory, what: what) : nil
+    defer { dhcp?.stop() }
+    if let dhcp {
+      record.dhcpProcess = dhcp.process
+      record.dhcpProcessStart = processStartTime(dhcp.process)
+      try record.save(request.key, in: runtime)
+      report(.progress("waiting for a DHCP lease"))
+      try awaitLease(dhcp, link)
+    }
+    log.write("up")
+    report(.ready)
+    serve(link)
+    log.write("ending")
+  }
+
+  private func tapOptions(_ queueCount: Int) -> TapOptions {
+    var routes = request.routes
+    if let gateway = request.gateway { routes.append(IPRoute(defaultVia: gateway)) }
+    return TapOptions(
+      name: request.name, address: request.mac, mtu: request.mtu, queueCount: queueCount,
+      namespace: request.namespace, addresses: request.addresses, routes: routes)
+  }
+
+  private func awaitLease(_ dhcp: DHCPClient, _ link: SyntheticLink) throws(GatewayError) {
+    let deadline = monotonicNanoseconds() + 15_000_000_000
+    while !dhcp.hasLease {
+      try throwIfToldToEnd()
+      guard monotonicNanoseconds() < deadline, dhcp.isRunning else {
+        throw GatewayError(
+          .failed, what: what, why: "no DHCP server gave a lease",
+          advice: "look at the uplink, or give the link an --address")
+      }
+      _ = waitForInput([signals.descriptor, link.noticeDescriptor], milliseconds: 50)
+      guard link.reconcile() else { throw GatewayError(.failed, what: what, why: "the link was deleted") }
+    }
+  }
+
+  /// Waits for the end: a signal, or the link gone.
+  private func serve(_ link: SyntheticLink) {
+    while true {
+      let ready = waitForInput(
+        [signals.descriptor, link.noticeDescriptor], milliseconds: link.isConnected ? -1 : 250)
+      if ready & 1 != 0, signals.next() != nil { return }
+      guard link.reconcile() else {
+        log.write("the link was deleted")
+        return
+      }
+    }
+  }
+
+  private func throwIfToldToEnd() throws(GatewayError) {
+    guard signals.next() != nil else { return }
+    throw GatewayError(.failed, what: what, why: "interrupted")
+  }
+}
+
+extension LinkReport {
+  init(_ request: LinkRequest, _ link: SyntheticLink) {
+    let state = link.tap.state
+    let queues = link.statistics
+    self.init(
+      name: state.name, netns: request.namespace, mac: "\(state.address)", mtu: state.mtu, carrier: state.hasCarrier,
+      addresses: ((try? link.tap.addresses()) ?? []).map { "\($0)" }, nic: "\(link.instance)", queues: link.queueCount,
+      bus: request.bus.text, state: !link.isConnected ? "waiting for the host" : state.isUp ? "up" : "down",
+      receivedFrames: queues.reduce(0) { $0 + $1.receivedFrames },
+      receivedBytes: queues.reduce(0) { $0 + $1.receivedBytes }, sentFrames: queues.reduce(0) { $0 + $1.sentFrames },
+      sentBytes: queues.reduce(0) { $0 + $1.sentBytes },
+      dropped: queues.reduce(0) { $0 + $1.receivedDrops + $1.sentDrops },
+      doorbells: queues.reduce(0) { $0 + $1.doorbells }, process: ownProcess())
+  }
+}
