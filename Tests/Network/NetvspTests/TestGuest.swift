@@ -157,7 +157,7 @@ final class TestGuest {
       if packet[0] == 11 {
         completions += 1
         #expect(completion(packet) == .rndisPacket(.success))
-      } else {
+      } else if packet[0] == 7 {
         replies += ranges(packet)
         complete(packet)
       }
