@@ -27,13 +27,13 @@ import WireBytes
     return result
   }
 
-  @Test(arguments: 0..<24) func actions(seed: Int) throws {
+  @Test(arguments: 0..<16) func actions(seed: Int) throws {
     var random = SeededGenerator(seed: UInt64(seed))
     let guest = try TestGuest.make(receiveByteCount: 1 << 20, ringByteCount: 32 << 10)
     var faults = 0
     var sent = 0
     guest.start(coalesces: seed % 2 == 0)
-    for _ in 0..<600 {
+    for _ in 0..<400 {
       if guest.primary.endpoint.fault != nil {
         faults += 1
         guest.primary.endpoint.close()
