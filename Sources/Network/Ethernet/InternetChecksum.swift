@@ -8,14 +8,18 @@ public enum InternetChecksum {
   @inlinable
   public static func sum(_ bytes: RawSpan, _ range: Range<Int>, seed: UInt16 = 0) -> UInt16 {
     precondition(range.lowerBound >= 0 && range.upperBound <= bytes.byteCount)
-    // The sum does not depend on the order of bytes but for a swap at the end (RFC 1071, 2 B): eight at a time.
+    // The sum does not depend on the order of bytes but for a swap at the end (RFC 1071, 2 B), so that many are added at a time.
     var total: UInt64 = 0
     var offset = range.lowerBound
-    while range.upperBound - offset >= 8 {
-      let word = bytes.le64(at: offset)
-      total += word & 0xffff_ffff + word >> 32
-      offset += 8
+    var upper: UInt64 = 0
+    while range.upperBound - offset >= 32 {
+      let (a, b) = (bytes.le64(at: offset), bytes.le64(at: offset + 8))
+      let (c, d) = (bytes.le64(at: offset + 16), bytes.le64(at: offset + 24))
+      total += (a & 0xffff_ffff) + (b & 0xffff_ffff) + (c & 0xffff_ffff) + (d & 0xffff_ffff)
+      upper += (a >> 32) + (b >> 32) + (c >> 32) + (d >> 32)
+      offset += 32
     }
+    total += upper
     while range.upperBound - offset >= 2 {
       total += UInt64(bytes.le16(at: offset))
       offset += 2

@@ -26,11 +26,11 @@ import CLinux
     count = 0
   }
 
-  /// Adds a descriptor to be waited on until it is readable.
-  public mutating func append(_ descriptor: Int32) {
+  /// Adds a descriptor to be waited on until it is readable, or only until the peer is gone.
+  public mutating func append(_ descriptor: Int32, onlyHangUp: Bool = false) {
     precondition(count < capacity)
     // SAFETY: inside the allocation (checked above).
-    unsafe entries[count] = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    unsafe entries[count] = pollfd(fd: descriptor, events: onlyHangUp ? 0 : Int16(POLLIN), revents: 0)
     count += 1
   }
 

@@ -26,6 +26,7 @@ import Testing
     thread.join()
     #expect(done && station.firstWrong == nil && station.received == count)
     #expect(outcome.withLock { $0.done && $0.wrong == nil })
+    cable.stop()
     let counters = cable.counters
     #expect(counters.framesToSecond.value == count && counters.framesToFirst.value == count)
     #expect(counters.timesFirstWasFull.value + counters.timesSecondWasFull.value > 0)
@@ -88,7 +89,7 @@ import Testing
     // The far right takes nothing: eight frames fill its queue, eight more the far left's.
     let start = monotonicNanoseconds()
     while sent < 16, monotonicNanoseconds() - start < 5_000_000_000 {
-      if left.send(frame.frame(.plain)) { sent += 1 }
+      if frame.send(.plain, to: left) { sent += 1 }
       left.flush()
     }
     #expect(sent == 16)
@@ -98,7 +99,7 @@ import Testing
     // The other way works all the same.
     var back = 0
     let backSink = try CollectingSink { _, _ in back += 1 }
-    #expect(right.send(frame.frame(.plain)))
+    #expect(frame.send(.plain, to: right))
     right.flush()
     try collect(from: left, into: backSink) { back == 1 }
     var taken = 0
@@ -117,8 +118,8 @@ import Testing
     var (sentLeft, sentRight) = (0, 0)
     let start = monotonicNanoseconds()
     while sentLeft + sentRight < 32, monotonicNanoseconds() - start < 5_000_000_000 {
-      if sentLeft < 16, left.send(frame.frame(.plain)) { sentLeft += 1 }
-      if sentRight < 16, right.send(frame.frame(.plain)) { sentRight += 1 }
+      if sentLeft < 16, frame.send(.plain, to: left) { sentLeft += 1 }
+      if sentRight < 16, frame.send(.plain, to: right) { sentRight += 1 }
       left.flush()
       right.flush()
     }

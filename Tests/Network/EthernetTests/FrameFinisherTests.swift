@@ -69,11 +69,25 @@ import WireBytes
     let lent = try LentBytes(Self.seeded, firstByteCount: 34, pieceByteCount: 10)
     var finisher = try FrameFinisher()
     for offload in [FrameOffload.plain, FrameOffload(checksum: .verified), FrameOffload(vlan: 3)] {
-      let result = finisher.finish(lent.frame(offload), insertsTag: false) { frame in
-        #expect((0..<frame.bytes.count).map { frame.bytes[$0] } == lent.pieces)
-        #expect(frame.headerByteCount == 34 && frame.offload == offload)
+      let result = lent.lend(offload) { frame in
+        finisher.finish(frame, insertsTag: false) { frame in
+          #expect((0..<frame.bytes.count).map { frame.bytes[$0] } == lent.pieces)
+          #expect(frame.headerByteCount == 34 && frame.offload == offload)
+        }
       }
       #expect(result == .finished(frameCount: 1))
+    }
+  }
+
+  @Test func sumOfAnyRange() {
+    var random = SeededGenerator(seed: 7)
+    for _ in 0..<500 {
+      let bytes = random.bool() ? random.bytes(200) : [UInt8](repeating: random.bool() ? 0 : 255, count: 200)
+      let start = random.number(0...200)
+      let range = start..<random.number(start...200)
+      let seed = random.bool() ? 0 : random.number(0...0xffff)
+      let slow = onesSum(be16(seed) + bytes[range])
+      #expect(Int(InternetChecksum.sum(bytes.span.bytes, range, seed: UInt16(seed))) == slow)
     }
   }
 
@@ -171,9 +185,12 @@ import WireBytes
       if random.bool() { offload.vlan = 9 }
       let lent = try LentBytes(bytes, firstByteCount: random.number(14...140), pieceByteCount: random.number(1...100))
       var count = 0
-      let result = finisher.finish(lent.frame(offload), insertsTag: random.bool()) { frame in
-        count += 1
-        handedOut += frame.byteCount
+      let insertsTag = random.bool()
+      let result = lent.lend(offload) { frame in
+        finisher.finish(frame, insertsTag: insertsTag) { frame in
+          count += 1
+          handedOut += frame.byteCount
+        }
       }
       if case .finished(let told) = result { #expect(told == count) } else { #expect(count == 0) }
     }

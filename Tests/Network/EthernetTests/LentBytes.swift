@@ -34,8 +34,15 @@ final class LentBytes {
     self.pieces = pieces
   }
 
-  func frame(_ offload: FrameOffload) -> LentFrame {
-    LentFrame(bytes: table.list, headerByteCount: firstByteCount, offload: offload)
+  /// Lends the frame to `body`; the memory lives so long.
+  func lend<R>(_ offload: FrameOffload, _ body: (LentFrame) -> R) -> R {
+    withExtendedLifetime(self) {
+      body(LentFrame(bytes: table.list, headerByteCount: firstByteCount, offload: offload))
+    }
+  }
+
+  func send(_ offload: FrameOffload, to sink: any EthernetSink) -> Bool {
+    lend(offload) { sink.send($0) }
   }
 }
 
@@ -71,7 +78,10 @@ func finish(
   let lent = try LentBytes(bytes, firstByteCount: firstByteCount, pieceByteCount: pieceByteCount)
   var finisher = try FrameFinisher()
   var result: [FinishedFrame] = []
-  switch finisher.finish(lent.frame(offload), insertsTag: insertsTag, { result.append(FinishedFrame($0)) }) {
+  let ending = lent.lend(offload) {
+    finisher.finish($0, insertsTag: insertsTag) { result.append(FinishedFrame($0)) }
+  }
+  switch ending {
   case .malformed: return nil
   case .finished(let count): return count == result.count ? result : nil
   }

@@ -30,15 +30,15 @@ import Testing
     let (a, b) = try MemoryPort.pair(MemoryPortOptions(capacity: 2))
     let (queue, other) = (try a.makeQueue(), try b.makeQueue())
     let frame = try LentBytes([UInt8](repeating: 1, count: 60))
-    #expect(queue.send(frame.frame(.plain)) && queue.send(frame.frame(.plain)))
-    #expect(!queue.send(frame.frame(.plain)) && queue.reserve() == nil)
+    #expect(frame.send(.plain, to: queue) && frame.send(.plain, to: queue))
+    #expect(!frame.send(.plain, to: queue) && queue.reserve() == nil)
     queue.flush()
     #expect(!queue.prepareToWait(forRoom: true))
     #expect(other.prepareToWait(forRoom: false))
     let sink = try CollectingSink { _, _ in }
     #expect(other.forward(to: sink, limit: 1).frameCount == 1)
     #expect(waitForInput([queue.readinessDescriptor], milliseconds: 0) == 1)
-    #expect(queue.send(frame.frame(.plain)) && !queue.send(frame.frame(.plain)))
+    #expect(frame.send(.plain, to: queue) && !frame.send(.plain, to: queue))
     // A full sink blocks.
     queue.flush()
     #expect(other.forward(to: queue, limit: 8) == ForwardResult(frameCount: 0, isBlocked: true))

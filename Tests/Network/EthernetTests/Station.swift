@@ -85,7 +85,7 @@ final class Station {
       while sent < count, moved < 16 {
         let frame = NumberedFrame(sent, seed: sendSeed)
         let lent = try LentBytes(frame.bytes, firstByteCount: 128, pieceByteCount: 900)
-        guard queue.send(lent.frame(frame.offload)) else {
+        guard lent.send(frame.offload, to: queue) else {
           isFull = true
           break
         }

@@ -9,7 +9,9 @@ struct TCPFrame: Equatable {
   var tcpOptions: [UInt8] = []
   var identification = 0x1234
   var sequence = 0x0102_0304
+  var acknowledgment = 0x0506_0708
   var flags: UInt8 = 0x18
+  var window = 0x0200
   var payload: [UInt8] = []
 
   static let ethernet = hex("00155d010203 00155d0a0b0c")
@@ -55,8 +57,9 @@ struct TCPFrame: Equatable {
       network += addresses() + ipOptions
       network.replaceSubrange(10..<12, with: be16(0xffff ^ onesSum(network)))
     }
-    var tcp = hex("9c401451") + be16(sequence >> 16) + be16(sequence & 0xffff) + hex("05060708")
-    tcp += [UInt8((20 + tcpOptions.count) / 4) << 4, flags] + hex("0200 0000 0000") + tcpOptions + payload
+    var tcp = hex("9c401451") + be16(sequence >> 16) + be16(sequence & 0xffff)
+    tcp += be16(acknowledgment >> 16) + be16(acknowledgment & 0xffff)
+    tcp += [UInt8((20 + tcpOptions.count) / 4) << 4, flags] + be16(window) + hex("0000 0000") + tcpOptions + payload
     let pseudo = onesSum(addresses() + be16(6) + be16(tcpByteCount))
     tcp.replaceSubrange(16..<18, with: be16(seeded ? pseudo : 0xffff ^ onesSum(be16(pseudo) + tcp)))
     return TCPFrame.ethernet + tags.joined() + (isIPv6 ? hex("86dd") : hex("0800")) + network + tcp

@@ -35,6 +35,7 @@
 #include "CLinuxAllocation.h"
 #include "CLinuxFile.h"
 #include "CLinuxProcess.h"
+#include "CLinuxStream.h"
 
 /// open(2) with close-on-exec; `mode` counts only where O_CREAT is among `flags`.
 int synthgate_open(const char *path, int flags, unsigned int mode);

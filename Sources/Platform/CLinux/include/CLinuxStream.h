@@ -1,0 +1,17 @@
+// Unix stream sockets. Every function returns a value >= 0, or -errno; none waits.
+#pragma once
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/// A close-on-exec, non-blocking stream socket that is connected to the Unix socket at `path`.
+int synthgate_stream_connect(const char *path);
+
+/// Two close-on-exec, non-blocking stream sockets that are connected with each other.
+int synthgate_stream_pair(int numbers[2]);
+
+/// Reads at most `length` bytes; 0 is the end of the stream.
+ssize_t synthgate_stream_read(int socket, void *bytes, size_t length);
+
+/// Writes at most `length` bytes; never raises SIGPIPE.
+ssize_t synthgate_stream_write(int socket, const void *bytes, size_t length);
