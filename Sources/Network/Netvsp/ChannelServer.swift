@@ -22,6 +22,8 @@ struct ChannelServer: ~Copyable {
   private static let roundLimit = 256
   /// How often a queue may say that something is there when nothing was found.
   private static let idleLimit = 4
+  /// How many rounds there are before the thread may look whether it is to stop.
+  private static let runLimit = 64
 
   let session: NICSession
   let signal: EndpointSignal
@@ -79,10 +81,15 @@ struct ChannelServer: ~Copyable {
   mutating func run() -> Bool {
     var worked = false
     var idleCount = 0
+    var roundCount = 0
     while true {
       if round() {
         worked = true
-        continue
+        roundCount += 1
+        if roundCount < Self.runLimit { continue }
+        // There may be more: whoever runs this comes back.
+        signal.raise()
+        return true
       }
       guard !isSilent else { return worked }
       let isBlocked = transmit.transfer != nil

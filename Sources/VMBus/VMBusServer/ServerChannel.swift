@@ -61,7 +61,8 @@ extension ServerConnection {
 
   private mutating func startOpen(_ request: OpenChannel) {
     guard let channel = channels[request.relid] else { return }
-    guard let gpadl = gpadls[request.ringGPADL], gpadl.relid == request.relid, case .accepted(_, let ranges) = gpadl.state,
+    guard let gpadl = gpadls[request.ringGPADL], gpadl.relid == request.relid,
+      case .accepted(_, let ranges) = gpadl.state,
       let rings = try? RingPairPages(ranges: ranges, downstreamPageOffset: request.downstreamPageOffset)
     else {
       channels[request.relid]?.state = .closed

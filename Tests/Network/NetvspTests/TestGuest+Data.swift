@@ -76,9 +76,9 @@ extension TestGuest {
     var result: [UInt64: UInt32] = [:]
     while let packet = (channel ?? primary).receive() {
       if packet[0] == 11 {
-        let id = packet.rawSpan.le64(at: 8)
-        #expect(result[id] == nil && packet.rawSpan.le32(at: 16) == 108)
-        result[id] = packet.rawSpan.le32(at: 20)
+        let id = packet.le64(at: 8)
+        #expect(result[id] == nil && packet.le32(at: 16) == 108)
+        result[id] = packet.le32(at: 20)
       } else {
         kept.append(packet)
       }

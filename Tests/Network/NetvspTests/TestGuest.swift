@@ -157,7 +157,7 @@ final class TestGuest {
       if packet[0] == 11 {
         completions += 1
         #expect(completion(packet) == .rndisPacket(.success))
-      } else {
+      } else if packet[0] == 7 {
         replies += ranges(packet)
         complete(packet)
       }
@@ -202,14 +202,14 @@ final class TestGuest {
 
   /// Gives a transfer-pages packet back.
   func complete(_ packet: [UInt8], on channel: TestChannel? = nil, status: UInt32 = 1) {
-    let id = packet.rawSpan.le64(at: 8)
+    let id = packet.le64(at: 8)
     (channel ?? primary).send(type: 11, id: id, flags: 0, [108, 0, 0, 0, UInt8(status), 0, 0, 0])
   }
 
   func initialize() {
     let reply = control([UInt8](zeroed: 24) { _ = RNDISMessage.initialize(requestID: 1).storeFields(into: &$0) })
-    #expect(reply.rawSpan.le32(at: 0) == 0x8000_0002 && reply.count == 52)
-    #expect(reply.rawSpan.le32(at: 12) == 0)
+    #expect(reply.le32(at: 0) == 0x8000_0002 && reply.count == 52)
+    #expect(reply.le32(at: 12) == 0)
   }
 
   /// A QUERY: status and bytes.

@@ -22,7 +22,8 @@ import VMBusProtocol
     let file = try MemoryFile(name: "gpadl-table", byteCount: 64 * 4096)
     shared = try SharedGuestMemory(file: file, guestAddress: 0x10_0000)
     let log = log
-    table = GPADLTable(memory: shared.memory, files: [(0x10_0000, file)]) { key in log.keys.withLock { $0.append(key) } }
+    table = GPADLTable(memory: shared.memory, files: [(0x10_0000, file)]) { key in log.keys.withLock { $0.append(key) }
+    }
   }
 
   func publish(_ number: UInt64, gpadl: UInt32, device: UInt64 = 1, _ ranges: [GPADLRange]) -> GPADLKey {
