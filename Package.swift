@@ -130,7 +130,7 @@ let package = Package(
     .executableTarget(
       name: "synthgate",
       dependencies: [
-        "Gateway", "SyntheticHost", "LinuxIO",
+        "Gateway", "SyntheticHost", "Ethernet", "NetlinkRoute", "LinuxIO",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/Programs/synthgate", swiftSettings: strict),

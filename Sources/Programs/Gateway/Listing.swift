@@ -14,12 +14,17 @@ public func listDisks(bus: BusChoice?) throws(GatewayError) -> [DiskReport] {
   }
 }
 
-/// The devices of the buses of this machine's mounts, or all that the host at `bus` offers.
+/// The devices of the buses of this machine's mounts and links, or all that the host at `bus` offers.
 public func listDevices(bus: BusChoice?) throws(GatewayError) -> [DeviceReport] {
   let runtime = RuntimeDirectory.current
   runtime.cleanUpStale()
-  guard case .socket = bus else { return liveRecords(runtime).flatMap(\.devices) }
+  guard case .socket = bus else { return liveDevices(runtime) }
   return try withBus(bus!, what: "devices") { $0.deviceReports() }
+}
+
+private func liveDevices(_ runtime: RuntimeDirectory) -> [DeviceReport] {
+  let links = runtime.linkKeys().compactMap { LinkRecord.load($0, in: runtime) }.filter(\.isAlive)
+  return liveRecords(runtime).flatMap(\.devices) + links.flatMap(\.devices)
 }
 
 private func liveRecords(_ runtime: RuntimeDirectory) -> [MountRecord] {

@@ -218,7 +218,8 @@ public final class MountProcess: Sendable {
     return MountRecord(
       name: name, source: request.source, bus: request.bus.text, process: ownProcess(),
       processStart: processStartTime(ownProcess()) ?? 0, directory: request.directory, diskDirectory: viewDirectory,
-      filesystem: nil, driver: "none", loopDevice: nil, disk: disk, devices: bus.deviceReports(open: drivers.openChannels))
+      filesystem: nil, driver: "none", loopDevice: nil, disk: disk,
+      devices: bus.deviceReports(open: drivers.openChannels))
   }
 
   /// Waits for the end: a signal, the mount gone, the user-space filesystem ended, or the files no longer served.

@@ -79,7 +79,9 @@ struct Mount: ParsableCommand {
     } else {
       let progress = ProgressLine()
       defer { progress.finish() }
-      try DetachedProcess(arguments: detachedArguments, what: "mount \(request.source)").awaitReady { progress.show($0, seconds: $1) }
+      try DetachedProcess(arguments: detachedArguments, what: "mount \(request.source)").awaitReady {
+        progress.show($0, seconds: $1)
+      }
     }
   }
 

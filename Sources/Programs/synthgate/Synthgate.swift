@@ -8,11 +8,11 @@ import LinuxIO
 struct Synthgate: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "synthgate",
-    abstract: "Synthetic (Hyper-V) disks as ordinary Linux mounts.",
+    abstract: "Synthetic (Hyper-V) disks as ordinary Linux mounts, synthetic NICs as ordinary links.",
     discussion: """
       Disks and network cards of Hyper-V are synthetic devices on VMBus. Synthgate drives that bus from user space: a disk \
       image is served by an embedded synthetic host (or by `synthgate host` in another process) over the real VMBus \
-      protocol, driven by storvsc, shown as files by FUSE, and mounted.
+      protocol, driven by storvsc, shown as files by FUSE, and mounted; a synthetic NIC is driven by netvsc and becomes a link.
 
       Examples:
         synthgate mount disk.img /mnt/data            mount the filesystem on an image, read-write
@@ -20,12 +20,17 @@ struct Synthgate: ParsableCommand {
         synthgate mount disk.img /mnt --filesystem none   only the raw view: whole, p1, ..., info.json
         synthgate disks                               what is there
         synthgate umount /mnt/data                    take everything away again
+        synthgate link up syn0 --address 10.77.0.2/24 --gateway 10.77.0.1
+        synthgate links ; synthgate link down syn0
 
       Exit codes: 0 done; 1 failed at run time; 2 usage or configuration; 3 not found (device, disk, image); 4 not \
       permitted; 5 busy. Errors go to standard error as `synthgate: WHAT: WHY; DO`.
       """,
     version: "0.1.0",
-    subcommands: [Mount.self, Umount.self, Disks.self, Devices.self, Status.self, Host.self])
+    subcommands: [
+      Mount.self, Umount.self, Disks.self, Devices.self, Link.self, Links.self,
+      Status.self, Host.self,
+    ])
 
   static func main() {
     do {
