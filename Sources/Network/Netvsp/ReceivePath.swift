@@ -96,6 +96,8 @@ struct ReceivePath: ~Copyable {
   /// The guest gives a packet back; false when it did not have it.
   mutating func complete(_ transactionID: UInt64) -> Bool {
     guard pool.complete(transactionID) else { return false }
+    // The room that was reserved names the next free ones, and these are now the next.
+    roomPieceCount = 0
     hasRoomNotice = true
     return true
   }

@@ -63,7 +63,8 @@ final class HostNetworks: Sendable {
       guard let interface = IPv4Interface(text) else {
         throw .uplink(uplink, "`\(text)` is no IPv4 address with a prefix length, like 10.77.0.1/24")
       }
-      return .responder(Responder(ipv4: interface, mtu: mtu))
+      // Every MTU of a guest takes what is cut for 1500.
+      return .responder(Responder(ipv4: interface, mtu: min(mtu, 1500)))
     case .stream(let path):
       do throws(EthernetError) {
         var options = StreamPortOptions()
