@@ -64,6 +64,8 @@ int synthgate_signal_descriptor(const int *signals, int count) {
   return result(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
+void synthgate_ignore_broken_pipes(void) { signal(SIGPIPE, SIG_IGN); }
+
 int synthgate_next_signal(int descriptor) {
   struct signalfd_siginfo info;
   ssize_t count = read(descriptor, &info, sizeof info);

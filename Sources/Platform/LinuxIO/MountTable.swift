@@ -14,7 +14,15 @@ public struct MountEntry: Sendable, Equatable {
 ///
 /// - Throws: the errno with which /proc/self/mountinfo could not be read.
 public func mountTable() throws(Errno) -> [MountEntry] {
-  let text = try readTextFile("/proc/self/mountinfo")
+  try mountTable(ofProcess: "self")
+}
+
+/// The mounts of the mount namespace of a process.
+///
+/// - Parameter process: its number, or `self`.
+/// - Throws: the errno with which its mountinfo could not be read.
+public func mountTable(ofProcess process: String) throws(Errno) -> [MountEntry] {
+  let text = try readTextFile("/proc/\(process)/mountinfo")
   return text.split(separator: "\n").compactMap { line in
     let fields = line.split(separator: " ")
     guard let dash = fields.firstIndex(of: "-"), dash + 2 < fields.count, fields.count > 4 else { return nil }
@@ -67,6 +75,14 @@ public func mountFilesystem(
 ) throws(Errno) {
   // SAFETY: null-terminated texts during the call.
   _ = try unsafe check(synthgate_mount(source, target, type, flags, options))
+}
+
+/// Has the filesystem at `directory` write everything that it holds in memory, and waits for it (syncfs(2)).
+///
+/// - Throws: the errno of open(2) or syncfs(2); EIO says that something could not be written.
+public func syncFilesystem(at directory: String) throws(Errno) {
+  let opened = try OwnedDescriptor.open(directory, flags: O_RDONLY)
+  _ = try checkErrno(syncfs(opened.number))
 }
 
 /// Takes a mount away (umount2(2)).

@@ -20,6 +20,11 @@ public final class SignalQueue: Sendable {
   }
 }
 
+/// Has writing to a pipe or socket without a reader fail with EPIPE, instead of ending the process.
+public func ignoreBrokenPipes() {
+  synthgate_ignore_broken_pipes()
+}
+
 /// A process that this one started, or found by its number.
 public final class ProcessHandle: Sendable {
   /// Its number.

@@ -6,6 +6,7 @@ public final class DetachedProcess {
   private let process: ProcessHandle
   private let reports: OwnedDescriptor
   private let what: String
+  private let signals: SignalQueue
 
   /// Starts this program anew with `arguments`, cut off from the terminal; it reports on descriptor 3.
   ///
@@ -13,6 +14,8 @@ public final class DetachedProcess {
   public init(arguments: [String], what: String) throws(GatewayError) {
     self.what = what
     do throws(Errno) {
+      // First of all: a signal from now on ends the process that is started, too.
+      signals = try SignalQueue([2, 15])
       let pipe = try LinePipe()
       let null = try OwnedDescriptor.open("/dev/null", flags: 2)
       process = try ProcessHandle.start(
@@ -29,14 +32,13 @@ public final class DetachedProcess {
   /// - Parameter progress: called with what it is doing and since how many seconds, while that takes longer than one.
   /// - Throws: the error that it reported.
   public func awaitReady(progress: (_ text: String, _ seconds: Int) -> Void) throws(GatewayError) {
-    let signals = try? SignalQueue([2, 15])
     var decoder = ReportDecoder()
     var doing = "starting"
     var isInterrupted = false
     let start = monotonicNanoseconds()
     while true {
-      let ready = waitForInput([reports.number] + (signals.map { [$0.descriptor] } ?? []), milliseconds: 1000)
-      if let signal = signals?.next() {
+      let ready = waitForInput([reports.number, signals.descriptor], milliseconds: 1000)
+      if let signal = signals.next() {
         process.send(signal: signal)
         isInterrupted = true
       }

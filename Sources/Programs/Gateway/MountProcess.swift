@@ -238,18 +238,22 @@ public final class MountProcess: Sendable {
     }
   }
 
-  /// Unmounts the filesystem; one that is in use is detached, and its users see errors afterwards.
+  /// Unmounts the filesystem. One that is in use when a signal ends this process is detached, and its users see errors
+  /// afterwards; what they have written until then is on the disk.
   private func undo(_ mounted: MountedFilesystem?, at directory: String) {
     guard let mounted else { return }
     let canonical = (try? canonicalPath(directory)) ?? directory
+    var isDetached = false
     if (try? mountTable())?.contains(where: { $0.target == canonical }) == true {
+      try? syncFilesystem(at: canonical)
       do throws(Errno) { try unmountFilesystem(canonical) } catch {
         log.write("\(directory) is busy: detached")
         try? unmountFilesystem(canonical, lazily: true)
+        isDetached = true
       }
     }
     switch mounted {
-    case .kernel(let loop): waitUntilFree(loop: loop)
+    case .kernel(let loop): waitUntilFree(loop: loop, milliseconds: isDetached ? 10_000 : nil)
     case .userspace(let process):
       if !process.hasEnded(waiting: 10_000) {
         process.send(signal: 15)
@@ -259,12 +263,17 @@ public final class MountProcess: Sendable {
     }
   }
 
-  /// Waits until the kernel has written everything and let go of the loop device, so that the files can go.
-  private func waitUntilFree(loop: String) {
+  /// Waits until the kernel has written everything and let go of the loop device, so that the files can go; at most
+  /// `milliseconds`, or without limit: another mount namespace may still have the filesystem, and write to it.
+  private func waitUntilFree(loop: String, milliseconds: Int?) {
     let backing = "/sys/block/\(loop.split(separator: "/").last ?? "")/loop/backing_file"
-    for _ in 0..<1000 {
-      guard let file = try? readTextFile(backing), file.hasPrefix(viewDirectory) else { return }
-      _ = waitForInput([], milliseconds: 10)
+    let start = monotonicNanoseconds()
+    while let file = try? readTextFile(backing), file.hasPrefix(viewDirectory) {
+      let waited = (monotonicNanoseconds() - start) / 1_000_000
+      if let milliseconds, waited >= milliseconds {
+        return log.write("\(loop) is still in use; its users see errors from now on")
+      }
+      _ = waitForInput([], milliseconds: waited < 1000 ? 10 : 200)
     }
   }
 

@@ -24,6 +24,8 @@ public func unmount(_ directory: String, progress: (String, Int) -> Void) throws
   let process: ProcessHandle
   do throws(Errno) { process = try ProcessHandle(id: record.process) } catch { return }
   if record.driver != "none" {
+    // Everything is on the disk then, even if the kernel does not let go of the filesystem yet.
+    try? syncFilesystem(at: canonical)
     do throws(Errno) { try unmountFilesystem(canonical) } catch {
       switch error {
       case .EBUSY:
@@ -42,6 +44,15 @@ public func unmount(_ directory: String, progress: (String, Int) -> Void) throws
   let start = monotonicNanoseconds()
   while !process.hasEnded(waiting: 1000) {
     let seconds = Int((monotonicNanoseconds() - start) / 1_000_000_000)
+    if let holder = record.loopDevice.flatMap(otherMounter) {
+      if seconds >= 5 {
+        throw GatewayError(
+          .busy, what: what, why: "it is unmounted here, but process \(holder) still has it in another mount namespace",
+          advice: "end that process; the disk is served until then")
+      }
+      progress("waiting for process \(holder), which has it in another mount namespace", seconds)
+      continue
+    }
     progress("waiting until everything is written", seconds)
     if seconds >= 300 {
       throw GatewayError(
@@ -50,6 +61,16 @@ public func unmount(_ directory: String, progress: (String, Int) -> Void) throws
     }
   }
   runtime.cleanUpStale()
+}
+
+/// A process in whose mount namespace `device` is mounted, with its name.
+private func otherMounter(of device: String) -> String? {
+  for id in directoryEntries("/proc").compactMap({ Int32($0) }) {
+    guard (try? mountTable(ofProcess: "\(id)"))?.contains(where: { $0.source == device }) == true else { continue }
+    let name = (try? readTextFile("/proc/\(id)/comm"))?.split(separator: "\n").first.map(String.init)
+    return "\(id) (\(name ?? "?"))"
+  }
+  return nil
 }
 
 /// A user without privilege unmounts FUSE filesystems of his own by fusermount3.

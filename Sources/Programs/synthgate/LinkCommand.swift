@@ -96,13 +96,7 @@ struct LinkUp: ParsableCommand {
     request.queues = queues
     request.reconnectSeconds = reconnect
     if reportOnDescriptor3 {
-      // The starting command waits at the other end of descriptor 3.
-      let reports = OwnedDescriptor(adopting: 3)
-      let report: (ProcessReport) -> Void = { try? writeAll(Array(($0.line + "\n").utf8), to: reports.number) }
-      do throws(GatewayError) { try LinkProcess.run(request, report: report) } catch {
-        report(.failed(error.kind, what: error.what, why: error.why, advice: error.advice))
-        endProcess(error.kind.rawValue)
-      }
+      runReporting { report throws(GatewayError) in try LinkProcess.run(request, report: report) }
     } else if foreground {
       try LinkProcess.run(request) { report in
         if report == .ready { writeLine("\(name) is up; Ctrl-C takes it down") }

@@ -69,9 +69,7 @@ struct Mount: ParsableCommand {
   func run() throws {
     let request = mountRequest
     if reportOnDescriptor3 {
-      // The starting command waits at the other end of descriptor 3.
-      let reports = OwnedDescriptor(adopting: 3)
-      runReporting(request) { report in try? writeAll(Array((report.line + "\n").utf8), to: reports.number) }
+      runReporting { report throws(GatewayError) in try MountProcess.run(request, report: report) }
     } else if foreground {
       try MountProcess.run(request) { report in
         if report == .ready { writeLine("\(request.source) is mounted at \(request.directory); Ctrl-C unmounts it") }
@@ -82,13 +80,6 @@ struct Mount: ParsableCommand {
       try DetachedProcess(arguments: detachedArguments, what: "mount \(request.source)").awaitReady {
         progress.show($0, seconds: $1)
       }
-    }
-  }
-
-  private func runReporting(_ request: MountRequest, report: (ProcessReport) -> Void) {
-    do throws(GatewayError) { try MountProcess.run(request, report: report) } catch {
-      report(.failed(error.kind, what: error.what, why: error.why, advice: error.advice))
-      endProcess(error.kind.rawValue)
     }
   }
 

@@ -6,6 +6,9 @@
 /// mount(2); `data` and `type` may be NULL.
 int synthgate_mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data);
 
+/// Ignores SIGPIPE in this process; programs that synthgate_spawn starts have its default action again.
+void synthgate_ignore_broken_pipes(void);
+
 /// umount2(2).
 int synthgate_umount(const char *target, int flags);
 
