@@ -153,9 +153,9 @@ let package = Package(
       name: "EndToEndTests", dependencies: ["LinuxIO"], path: "Tests/EndToEndTests",
       swiftSettings: [.enableUpcomingFeature("ExistentialAny"), .treatAllWarnings(as: .error)]),
     tests("WireBytes", "Platform"),
-    tests("SCSI", "Storage", ["WireBytes"]),
-    tests("StorvscProtocol", "Storage", ["SCSI", "WireBytes"]),
-    tests("VMBusProtocol", "VMBus", ["WireBytes"]),
+    tests("SCSI", "Storage", ["TestVectors", "WireBytes"]),
+    tests("StorvscProtocol", "Storage", ["TestVectors", "SCSI", "WireBytes"]),
+    tests("VMBusProtocol", "VMBus", ["TestVectors", "WireBytes"]),
     tests("FUSEBridge", "Platform", ["SharedMemory", "LinuxIO"]),
     tests("LinuxIO", "Platform", ["CLinux"]),
     tests("SharedMemory", "Platform", ["LinuxIO"]),
@@ -166,7 +166,8 @@ let package = Package(
     tests(
       "Storvsp", "Storage",
       [
-        "VMBusChannel", "VMBusRing", "VMBusProtocol", "StorvscProtocol", "SCSI", "Block", "SharedMemory", "LinuxIO",
+        "TestVectors", "VMBusChannel", "VMBusRing", "VMBusProtocol", "StorvscProtocol", "SCSI", "Block", "SharedMemory",
+        "LinuxIO",
         "WireBytes",
       ]),
     tests("VMBusRing", "VMBus", ["Support", "BusPeer", "VMBusProtocol", "SharedMemory", "LinuxIO", "WireBytes"]),
@@ -180,6 +181,7 @@ let package = Package(
         "Support", "BusPeer", "VMBusServer", "VMBusChannel", "VMBusRing", "VMBusProtocol", "SharedMemory", "LinuxIO",
         "WireBytes",
       ]),
+    .target(name: "TestVectors", path: "Tests/TestVectors", swiftSettings: strict),
     .target(
       name: "Support",
       dependencies: [
@@ -206,7 +208,7 @@ let package = Package(
     tests("NetlinkRoute", "Platform", ["NetworkSupport", "LinuxIO", "WireBytes"]),
     tests(
       "TapLink", "Network", ["NetworkSupport", "Ethernet", "NetlinkRoute", "SharedMemory", "LinuxIO", "WireBytes"]),
-    tests("NetvscProtocol", "Network", ["Ethernet", "WireBytes"]),
+    tests("NetvscProtocol", "Network", ["TestVectors", "Ethernet", "WireBytes"]),
     tests(
       "Netvsc", "Network",
       [
@@ -219,7 +221,7 @@ let package = Package(
         "VMBusChannel", "VMBusRing", "VMBusProtocol", "NetvscProtocol", "Ethernet", "SharedMemory", "LinuxIO",
         "WireBytes",
       ]),
-    tests("Ethernet", "Network", ["SharedMemory", "LinuxIO", "WireBytes", "CLinux"]),
+    tests("Ethernet", "Network", ["TestVectors", "SharedMemory", "LinuxIO", "WireBytes", "CLinux"]),
     tests("EthernetSwitch", "Network", ["Ethernet", "SharedMemory", "LinuxIO", "WireBytes"]),
   ],
   swiftLanguageModes: [.v6]

@@ -1,4 +1,5 @@
 import Ethernet
+import TestVectors
 import Testing
 import WireBytes
 

@@ -1,4 +1,5 @@
 import Ethernet
+import TestVectors
 import Testing
 
 /// Linux cuts the same frames: what goes into a TAP with segmentation to be done comes, through a bridge, out of one that

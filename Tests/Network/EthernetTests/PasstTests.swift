@@ -1,5 +1,6 @@
 import Ethernet
 import LinuxIO
+import TestVectors
 import Testing
 
 /// Debian's passt at the other end of the stream: ARP, then a TCP connection to the loopback behind it.

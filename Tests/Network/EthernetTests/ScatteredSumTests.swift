@@ -1,5 +1,6 @@
 import Ethernet
 import SharedMemory
+import TestVectors
 import Testing
 import WireBytes
 

@@ -1,3 +1,4 @@
+import TestVectors
 import Ethernet
 import LinuxIO
 import SharedMemory

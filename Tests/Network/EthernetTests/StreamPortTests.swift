@@ -1,6 +1,7 @@
 import Ethernet
 import LinuxIO
 import Synchronization
+import TestVectors
 import Testing
 
 @Suite struct StreamPortTests {

@@ -1,3 +1,4 @@
+import TestVectors
 import Ethernet
 
 /// A TCP frame with all that may stand in its headers, built and checked without the code under test.

@@ -1,5 +1,6 @@
 import Ethernet
 import NetvscProtocol
+import TestVectors
 import Testing
 import WireBytes
 

@@ -1,44 +1,8 @@
 import Ethernet
 import NetvscProtocol
+import TestVectors
 import Testing
 import WireBytes
-
-/// Random numbers that are the same in every run.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) {
-    state = seed
-  }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-    return z ^ z >> 31
-  }
-
-  mutating func bytes(_ count: Int) -> [UInt8] {
-    (0..<count).map { _ in UInt8.random(in: 0...255, using: &self) }
-  }
-
-  /// `bytes` with some of them changed and perhaps the end cut off or random bytes added; or all random.
-  mutating func mutation(of bytes: [UInt8]) -> [UInt8] {
-    var result = bytes
-    if Int.random(in: 0..<16, using: &self) == 0 { return self.bytes(Int.random(in: 0..<200, using: &self)) }
-    for _ in 0..<Int.random(in: 0..<4, using: &self) where !result.isEmpty {
-      let index = Int.random(in: 0..<result.count, using: &self)
-      result[index] = [0, 1, 4, 0x7f, 0x80, 0xff, UInt8.random(in: 0...255, using: &self)].randomElement(using: &self)!
-    }
-    switch Int.random(in: 0..<5, using: &self) {
-    case 0: result.removeLast(Int.random(in: 0...result.count, using: &self))
-    case 1: result += self.bytes(Int.random(in: 0..<40, using: &self))
-    default: break
-    }
-    return result
-  }
-}
 
 /// The first bytes of a zeroed buffer, as many as `body` says it stored; the rest must be untouched.
 func encoded(_ body: (inout MutableRawSpan) -> Int) -> [UInt8] {

@@ -1,13 +1,14 @@
 import Ethernet
 import NetvscProtocol
+import TestVectors
 import Testing
 import WireBytes
 
 @Suite struct NDISTests {
   @Test func offloadCapabilities() throws {
     let full = NDISOffload.full()
-    #expect(encoded { full.store(into: &$0) } == Golden.g30)
-    #expect(try NDISOffload(Golden.g30) == full)
+    #expect(encoded { full.store(into: &$0) } == NetvscVectors.g30)
+    #expect(try NDISOffload(NetvscVectors.g30) == full)
     for (revision, byteCount) in [(UInt8(1), 112), (2, 144), (3, 156), (7, 156)] {
       let offload = NDISOffload.full(revision: revision, coalesces: true)
       let bytes = encoded { offload.store(into: &$0) }
@@ -16,13 +17,13 @@ import WireBytes
       #expect(offload.coalesces4 == (revision >= 3))
       #expect(throws: NetvscError.self) { try NDISOffload(bytes.dropLast()) }
     }
-    var bytes = Golden.g30
+    var bytes = NetvscVectors.g30
     bytes[2] = 111
     #expect(throws: NetvscError.object(type: 0xa7, revision: 3, byteCount: 111)) { try NDISOffload(bytes) }
-    bytes = Golden.g30
+    bytes = NetvscVectors.g30
     bytes[0] = 0x80
     #expect(throws: NetvscError.self) { try NDISOffload(bytes) }
-    bytes = Golden.g30
+    bytes = NetvscVectors.g30
     bytes[1] = 0
     #expect(throws: NetvscError.self) { try NDISOffload(bytes) }
   }
@@ -33,8 +34,8 @@ import WireBytes
     (parameters.tcp4, parameters.udp4, parameters.tcp6, parameters.udp6) = (.both, .both, .both, .both)
     (parameters.largeSend4, parameters.largeSend6) = (.on, .on)
     (parameters.coalescing4, parameters.coalescing6) = (.off, .off)
-    #expect(encoded { parameters.store(into: &$0) } == Golden.g31)
-    #expect(try NDISOffloadParameters(Golden.g31) == parameters)
+    #expect(encoded { parameters.store(into: &$0) } == NetvscVectors.g31)
+    #expect(try NDISOffloadParameters(NetvscVectors.g31) == parameters)
     // The 22 bytes that guests send at NVSP 4 and below say revision 3 all the same.
     let short = encoded { parameters.store(into: &$0, byteCount: 22) }
     #expect(short[1] == 3 && short[2] == 22)
@@ -50,8 +51,8 @@ import WireBytes
   @Test func rssCapabilities() throws {
     let capabilities = RSSCapabilities(receiveQueueCount: 8)
     #expect(capabilities.flags.rawValue == 0x301)
-    #expect(encoded { capabilities.store(into: &$0) } == Golden.g32)
-    #expect(try RSSCapabilities(Golden.g32) == capabilities)
+    #expect(encoded { capabilities.store(into: &$0) } == NetvscVectors.g32)
+    #expect(try RSSCapabilities(NetvscVectors.g32) == capabilities)
     var first = capabilities
     first.indirectionEntryCount = nil
     let bytes = encoded { first.store(into: &$0) }
@@ -64,7 +65,7 @@ import WireBytes
     let parameters = RSSParameters(table: (0..<128).map { $0 % 8 }, key: ToeplitzHash.linuxKey)
     let bytes = encoded { parameters.store(into: &$0) }
     #expect(bytes.count == 592 && parameters.byteCount == 592)
-    #expect(Array(bytes[..<40]) == Golden.g33)
+    #expect(Array(bytes[..<40]) == NetvscVectors.g33)
     #expect(Array(bytes[552...]) == ToeplitzHash.linuxKey)
     #expect(try RSSParameters(bytes) == parameters)
     #expect(parameters.isUsable(queueCount: 8) && !parameters.isUsable(queueCount: 7))
@@ -79,7 +80,7 @@ import WireBytes
     #expect(!RSSParameters(table: [0], key: [1]).isUsable(queueCount: 8))
 
     // Key first, as older FreeBSD lays it out, the header's size being that of the whole object.
-    var other = Array(Golden.g33) + ToeplitzHash.linuxKey + Array(bytes[40..<552])
+    var other = Array(NetvscVectors.g33) + ToeplitzHash.linuxKey + Array(bytes[40..<552])
     other.withMutableBytes {
       $0.storeLE(UInt16(592), at: 2)
       $0.storeLE(UInt32(80), at: 16)
@@ -96,7 +97,7 @@ import WireBytes
   @Test func configurationParameter() throws {
     let address = try #require(MACAddress("00:15:5d:0a:0b:0c"))
     let parameter = RNDISConfigurationParameter(address: address)
-    #expect(parameter.bytes == Array(Golden.g28[28...]))
+    #expect(parameter.bytes == Array(NetvscVectors.g28[28...]))
     #expect(try RNDISConfigurationParameter(parameter.bytes) == parameter)
     // Linux writes lower-case digits.
     let lower = RNDISConfigurationParameter(name: "NetworkAddress", value: .string("00155d0a0b0c"))
@@ -209,11 +210,11 @@ import WireBytes
     }
 
     let rss = RSSParameters(table: (0..<16).map { $0 }, key: ToeplitzHash.linuxKey)
-    check(Golden.g30, { try NDISOffload($0) }, { value in encoded { value.store(into: &$0) } })
-    check(Golden.g31, { try NDISOffloadParameters($0) }, { value in encoded { value.store(into: &$0) } })
-    check(Golden.g32, { try RSSCapabilities($0) }, { value in encoded { value.store(into: &$0) } })
+    check(NetvscVectors.g30, { try NDISOffload($0) }, { value in encoded { value.store(into: &$0) } })
+    check(NetvscVectors.g31, { try NDISOffloadParameters($0) }, { value in encoded { value.store(into: &$0) } })
+    check(NetvscVectors.g32, { try RSSCapabilities($0) }, { value in encoded { value.store(into: &$0) } })
     check(encoded { rss.store(into: &$0) }, { try RSSParameters($0) }, { value in value.encodedBytes })
-    check(Array(Golden.g28[28...]), { try RNDISConfigurationParameter($0) }, { $0.bytes })
+    check(Array(NetvscVectors.g28[28...]), { try RNDISConfigurationParameter($0) }, { $0.bytes })
     check(
       encoded {
         NDISLinkState(speed: NDISLinkSpeed(bitsPerSecond: 7)).store(into: &$0); return 40

@@ -1,4 +1,5 @@
 import NetvscProtocol
+import TestVectors
 import Testing
 import WireBytes
 
@@ -37,19 +38,19 @@ import WireBytes
   }
 
   @Test(arguments: [
-    (Golden.g01, NVSPRequest.initialize(lowest: .v6_1, highest: .v6_1)),
-    (Golden.g03, .configuration(NVSPConfiguration(frameByteCount: 1514, capabilities: .synthetic(at: .v6_1)))),
-    (Golden.g04, .ndisVersion(NDISVersion(major: 6, minor: 30))),
-    (Array(Golden.g05[16...]), .receiveBuffer(NVSPBuffer(gpadl: 0xe1e10, id: NVSPBuffer.receiveBufferID))),
-    (Golden.g07, .sendBuffer(NVSPBuffer(gpadl: 0xe1e11, id: 0))),
-    (Golden.g09, .subChannels(NVSPSubChannelRequest(count: 3))),
-    (Golden.g10, .indirectionTable(NVSPIndirectionTable(channelCount: 4))),
-    (Array(Golden.g11[16...]), .virtualFunction(NVSPVirtualFunction(isAllocated: true, serial: 2))),
-    (Golden.g12, .switchDataPath(.synthetic)),
-    (Golden.g14, .revokeReceiveBuffer(0xcafe)),
-    (Array(Golden.g15[40...]), .rndisPacket(NVSPRNDISPacket(.control))),
-    (Array(Golden.g17[16...]), .rndisPacket(NVSPRNDISPacket(.data, sectionIndex: 5, sectionByteCount: 104))),
-    (Array(Golden.g18[40...]), .rndisPacket(NVSPRNDISPacket(.data))),
+    (NetvscVectors.g01, NVSPRequest.initialize(lowest: .v6_1, highest: .v6_1)),
+    (NetvscVectors.g03, .configuration(NVSPConfiguration(frameByteCount: 1514, capabilities: .synthetic(at: .v6_1)))),
+    (NetvscVectors.g04, .ndisVersion(NDISVersion(major: 6, minor: 30))),
+    (Array(NetvscVectors.g05[16...]), .receiveBuffer(NVSPBuffer(gpadl: 0xe1e10, id: NVSPBuffer.receiveBufferID))),
+    (NetvscVectors.g07, .sendBuffer(NVSPBuffer(gpadl: 0xe1e11, id: 0))),
+    (NetvscVectors.g09, .subChannels(NVSPSubChannelRequest(count: 3))),
+    (NetvscVectors.g10, .indirectionTable(NVSPIndirectionTable(channelCount: 4))),
+    (Array(NetvscVectors.g11[16...]), .virtualFunction(NVSPVirtualFunction(isAllocated: true, serial: 2))),
+    (NetvscVectors.g12, .switchDataPath(.synthetic)),
+    (NetvscVectors.g14, .revokeReceiveBuffer(0xcafe)),
+    (Array(NetvscVectors.g15[40...]), .rndisPacket(NVSPRNDISPacket(.control))),
+    (Array(NetvscVectors.g17[16...]), .rndisPacket(NVSPRNDISPacket(.data, sectionIndex: 5, sectionByteCount: 104))),
+    (Array(NetvscVectors.g18[40...]), .rndisPacket(NVSPRNDISPacket(.data))),
     (hex("6a000000 01000000 [32]"), .revokeSendBuffer(1)),
     (
       hex("83000000 96011400 0e010100 [28]"),
@@ -69,17 +70,17 @@ import WireBytes
   }
 
   @Test(arguments: [
-    (Array(Golden.g02[16...]), NVSPCompletion.initialize(.success, for: .v6_1), 32),
+    (Array(NetvscVectors.g02[16...]), NVSPCompletion.initialize(.success, for: .v6_1), 32),
     (
-      Golden.g06,
+      NetvscVectors.g06,
       .receiveBuffer(
         .success, NVSPReceiveSection(bufferByteCount: 16 << 20, subAllocationByteCount: 1728)), 40
     ),
-    (Golden.g08, .sendBuffer(.success, sectionByteCount: 6144), 40),
-    (Golden.g09, .subChannels(.success, count: 3), 40),
-    (Array(Golden.g13[16...]), .empty, 40),
-    (Array(Golden.g16[16...]), .rndisPacket(.success), 40),
-    (Array(Golden.g19[16...]), .rndisPacket(.success), 8),
+    (NetvscVectors.g08, .sendBuffer(.success, sectionByteCount: 6144), 40),
+    (NetvscVectors.g09, .subChannels(.success, count: 3), 40),
+    (Array(NetvscVectors.g13[16...]), .empty, 40),
+    (Array(NetvscVectors.g16[16...]), .rndisPacket(.success), 40),
+    (Array(NetvscVectors.g19[16...]), .rndisPacket(.success), 8),
     (hex("66000000 02000000 [32]"), .receiveBuffer(.failure, nil), 40),
     (hex("84000000 bb0000c0 [32]"), .queryOID(.notSupported, byteCount: 0), 40),
     (hex("02000000 02000000 22000000 [20]"), .initialize(.none, for: .v1), 32),
@@ -97,10 +98,10 @@ import WireBytes
       NVSPCompletion.storeReceive(.success, into: &$0)
       return NVSPCompletion.receiveByteCount
     }
-    #expect(bytes == Array(Golden.g19[16...]))
+    #expect(bytes == Array(NetvscVectors.g19[16...]))
     #expect(try NVSPCompletion.packetStatus(parsing: bytes) == .success)
     #expect(throws: NetvscError.unexpectedType(1, expected: 108)) {
-      try NVSPCompletion.packetStatus(parsing: Golden.g01)
+      try NVSPCompletion.packetStatus(parsing: NetvscVectors.g01)
     }
   }
 
@@ -138,7 +139,7 @@ import WireBytes
     let table = NVSPIndirectionTable(channelCount: 4)
     let long = encoded { table.store(into: &$0, tableOffset: 40) }
     #expect(long.count == 104 && long[8] == 0x28)
-    #expect(long[40...] == Golden.g10[12...])
+    #expect(long[40...] == NetvscVectors.g10[12...])
     #expect(try NVSPIndirectionTable(parsing: long) == table)
     // The offset that old hosts tell is wrong; the message is of the long form.
     var wrong = long
@@ -147,7 +148,7 @@ import WireBytes
     #expect(try NVSPIndirectionTable(parsing: wrong, version: .v6_1) != table)
     wrong[8] = 41
     #expect(try NVSPIndirectionTable(parsing: wrong) == table)
-    var short = Golden.g10
+    var short = NetvscVectors.g10
     #expect(try NVSPIndirectionTable(parsing: short, version: .v5) == table)
     short[8] = 13
     #expect(throws: NetvscError.part(offset: 13, byteCount: 64, minimum: 12, available: 76)) {
@@ -161,10 +162,15 @@ import WireBytes
   @Test func mutatedMessages() {
     var generator = SeededGenerator(seed: 11)
     let requests = [
-      Golden.g01, Golden.g03, Golden.g04, Array(Golden.g05[16...]), Golden.g07, Golden.g09, Golden.g10,
-      Array(Golden.g11[16...]), Golden.g12, Golden.g14, Array(Golden.g15[40...]), Array(Golden.g17[16...]),
+      NetvscVectors.g01, NetvscVectors.g03, NetvscVectors.g04, Array(NetvscVectors.g05[16...]), NetvscVectors.g07,
+      NetvscVectors.g09, NetvscVectors.g10,
+      Array(NetvscVectors.g11[16...]), NetvscVectors.g12, NetvscVectors.g14, Array(NetvscVectors.g15[40...]),
+      Array(NetvscVectors.g17[16...]),
     ]
-    let completions = [Array(Golden.g02[16...]), Golden.g06, Golden.g08, Golden.g09, Array(Golden.g16[16...])]
+    let completions = [
+      Array(NetvscVectors.g02[16...]), NetvscVectors.g06, NetvscVectors.g08, NetvscVectors.g09,
+      Array(NetvscVectors.g16[16...]),
+    ]
     var accepted = 0
     for _ in 0..<20_000 {
       if let request = try? NVSPRequest(generator.mutation(of: requests.randomElement(using: &generator)!)) {

@@ -1,5 +1,6 @@
 import Ethernet
 import NetvscProtocol
+import TestVectors
 import Testing
 import WireBytes
 
@@ -55,7 +56,7 @@ import WireBytes
   }
 
   @Test func pseudoHeaderSums() throws {
-    let frame = Array(Golden.g35[60...])
+    let frame = Array(NetvscVectors.g35[60...])
     let headers = FrameHeaders(parsing: frame)!
     func sum(_ count: Int) -> UInt16 {
       headers.pseudoHeaderSum(frame, protocolNumber: 6, layer4ByteCount: count)
@@ -87,15 +88,15 @@ import WireBytes
   }
 
   @Test func checksumFrame() throws {
-    var frame = Array(Golden.g35[60...])
+    var frame = Array(NetvscVectors.g35[60...])
     let original = frame
-    let offload = try #require(FrameOffload(header(Golden.g36), frameByteCount: frame.count))
+    let offload = try #require(FrameOffload(header(NetvscVectors.g36), frameByteCount: frame.count))
     #expect(offload == FrameOffload(checksum: .partial(start: 34, offset: 16)))
     guard case .send(let information) = plan(offload, &frame) else { return #expect(Bool(false)) }
-    #expect(information.bytes == Array(Golden.g35[44..<60]) && frame == original)
+    #expect(information.bytes == Array(NetvscVectors.g35[44..<60]) && frame == original)
     // The host's side: the same frame, the same TAP header.
     #expect(try transmit(information, &frame) == offload)
-    #expect(frame == original && bytes(VirtioNetHeader(offload)) == Golden.g36)
+    #expect(frame == original && bytes(VirtioNetHeader(offload)) == NetvscVectors.g36)
     // A seed of zero, as DPDK leaves it, is computed.
     frame[50] = 0
     frame[51] = 0
@@ -107,18 +108,18 @@ import WireBytes
 
   @Test func largeFrame() throws {
     let byteCount = 4454
-    var frame = Array(Golden.g37[12...])
+    var frame = Array(NetvscVectors.g37[12...])
     let original = frame
-    var offload = try #require(FrameOffload(header(Golden.g37), frameByteCount: byteCount))
+    var offload = try #require(FrameOffload(header(NetvscVectors.g37), frameByteCount: byteCount))
     #expect(offload.segmentation == .tcp4(segmentByteCount: 1460, headerByteCount: 54))
     offload.vlan = 0x6064
     guard case .send(let information) = plan(offload, &frame, byteCount) else { return #expect(Bool(false)) }
-    #expect(frame == Array(Golden.g38[76...]))
+    #expect(frame == Array(NetvscVectors.g38[76...]))
     let head = encoded {
       RNDISPacket(informationByteCount: information.byteCount, dataByteCount: byteCount).store(into: &$0)
       return 44 + information.store(into: &$0)
     }
-    #expect(head == Array(Golden.g38[..<76]))
+    #expect(head == Array(NetvscVectors.g38[..<76]))
     #expect(try transmit(information, &frame, byteCount) == offload)
     #expect(frame == original)
     // What DPDK sends: the application's length, no checksum, no seed.
@@ -128,8 +129,8 @@ import WireBytes
     #expect(try transmit(information, &frame, byteCount) == offload)
     #expect(frame == original)
     // With the tag in the frame the TAP's offsets grow.
-    #expect(bytes(VirtioNetHeader(offload)) == Array(Golden.g39[..<12]))
-    let tagged = try #require(FrameOffload(header(Golden.g39), frameByteCount: byteCount + 4))
+    #expect(bytes(VirtioNetHeader(offload)) == Array(NetvscVectors.g39[..<12]))
+    let tagged = try #require(FrameOffload(header(NetvscVectors.g39), frameByteCount: byteCount + 4))
     #expect(tagged.removingTag(0x6064) == offload && offload.insertingTag() == tagged)
   }
 
@@ -154,7 +155,7 @@ import WireBytes
       if case .complete(let information) = plan { return information.checksum == nil }
       return false
     }
-    let frame = Array(Golden.g35[60...])
+    let frame = Array(NetvscVectors.g35[60...])
     #expect(!isComplete(frame, partial, offloads))
     #expect(isComplete(frame, partial, TransmitOffloads()))
     #expect(isComplete(frame, FrameOffload(checksum: .partial(start: 35, offset: 16)), offloads))
@@ -190,7 +191,7 @@ import WireBytes
   }
 
   @Test func badTransmitRequests() {
-    let frame = Array(Golden.g37[12...])
+    let frame = Array(NetvscVectors.g37[12...])
     func error(_ word: UInt32, _ byteCount: Int = 4454, change: (inout [UInt8]) -> Void = { _ in }) -> NetvscError? {
       var frame = frame
       change(&frame)
@@ -242,13 +243,13 @@ import WireBytes
     information.checksum = TransmitChecksum(ipv6: false, udp: true, layer4Offset: 34).rawValue
     #expect(throws: NetvscError.frame(.layer4Offset)) { try transmit(information, &short) }
     // No request for anything leaves the frame alone.
-    var arp = Array(Golden.g34[44...])
+    var arp = Array(NetvscVectors.g34[44...])
     information.checksum = 1
     #expect(try transmit(information, &arp) == .plain)
   }
 
   @Test func receivedFrames() throws {
-    let frame = Array(Golden.g35[60...])
+    let frame = Array(NetvscVectors.g35[60...])
     var head = frame
     #expect(receive([], &head) == .plain)
     #expect(receive([.tcpSucceeded, .ipSucceeded], &head) == FrameOffload(checksum: .verified))
@@ -276,12 +277,12 @@ import WireBytes
     udp[40] = 0
     udp[41] = 0
     #expect(seeding(udp, frame.count) == .plain)
-    #expect(seeding(Array(Golden.g34[44...]), 60) == .plain)
+    #expect(seeding(Array(NetvscVectors.g34[44...]), 60) == .plain)
   }
 
   @Test func coalescedFrames() throws {
     // IP and TCP fields as a coalescing host may leave them.
-    var head = Array(Golden.g37[12...])
+    var head = Array(NetvscVectors.g37[12...])
     let original = head
     head.replaceSubrange(24..<26, with: [9, 9])
     head.replaceSubrange(50..<52, with: [9, 9])
@@ -293,7 +294,7 @@ import WireBytes
           checksum: .partial(start: 34, offset: 16),
           segmentation: .tcp4(segmentByteCount: 1460, headerByteCount: 54)))
     #expect(head == original)
-    #expect(bytes(VirtioNetHeader(offload)) == Array(Golden.g37[..<12]))
+    #expect(bytes(VirtioNetHeader(offload)) == Array(NetvscVectors.g37[..<12]))
     var six = OffloadTests.frame6(payload: 4000)
     let original6 = six
     #expect(
@@ -311,7 +312,7 @@ import WireBytes
   }
 
   @Test func informationForAGuest() {
-    let frame = Array(Golden.g35[60...])
+    let frame = Array(NetvscVectors.g35[60...])
     var offload = FrameOffload(checksum: .verified, vlan: 5, flowHash: 0x5285_a943)
     var information = PacketInformation(receiving: offload, headers: frame, hashInfo: [.toeplitz, .tcp4])
     #expect(information.checksum == 0x28 && information.vlan?.tagControl == 5)
@@ -323,7 +324,7 @@ import WireBytes
     let six = OffloadTests.frame6(payload: 0)
     let seen = PacketInformation(receiving: FrameOffload(checksum: .verified), headers: six)
     #expect(seen.checksum == ReceiveChecksum.tcpSucceeded.rawValue)
-    let arp = Array(Golden.g34[44...])
+    let arp = Array(NetvscVectors.g34[44...])
     #expect(PacketInformation(receiving: FrameOffload(checksum: .verified), headers: arp).checksum == nil)
   }
 
@@ -361,7 +362,7 @@ import WireBytes
 
   @Test func mutatedFrames() {
     var generator = SeededGenerator(seed: 41)
-    let frames = [Array(Golden.g35[60...]), Array(Golden.g37[12...]), OffloadTests.frame6(payload: 10)]
+    let frames = [Array(NetvscVectors.g35[60...]), Array(NetvscVectors.g37[12...]), OffloadTests.frame6(payload: 10)]
     let hash = ToeplitzHash(key: ToeplitzHash.linuxKey)!
     var accepted = 0
     for _ in 0..<30_000 {

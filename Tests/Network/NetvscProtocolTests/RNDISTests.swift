@@ -1,32 +1,33 @@
 import NetvscProtocol
+import TestVectors
 import Testing
 import WireBytes
 
 @Suite struct RNDISTests {
   static let messages: [(bytes: [UInt8], message: RNDISMessage, information: [UInt8])] = [
-    (Golden.g20, .initialize(requestID: 1), []),
-    (Golden.g21, .initializeComplete(RNDISInitializeResult(requestID: 1)), []),
-    (Golden.g22, .query(RNDISRequest(requestID: 7, oid: .permanentAddress)), []),
+    (NetvscVectors.g20, .initialize(requestID: 1), []),
+    (NetvscVectors.g21, .initializeComplete(RNDISInitializeResult(requestID: 1)), []),
+    (NetvscVectors.g22, .query(RNDISRequest(requestID: 7, oid: .permanentAddress)), []),
     (
-      Golden.g23, .queryComplete(RNDISQueryResult(requestID: 7, status: .success, informationByteCount: 6)),
+      NetvscVectors.g23, .queryComplete(RNDISQueryResult(requestID: 7, status: .success, informationByteCount: 6)),
       hex("00155d0a 0b0c")
     ),
     (
-      Golden.g24, .set(RNDISRequest(requestID: 9, oid: .currentPacketFilter, informationByteCount: 4)),
+      NetvscVectors.g24, .set(RNDISRequest(requestID: 9, oid: .currentPacketFilter, informationByteCount: 4)),
       hex("0d000000")
     ),
-    (Golden.g25, .setComplete(requestID: 9, .success), []),
-    (Array(Golden.g26[..<12]), .keepalive(requestID: 0x1234), []),
-    (Array(Golden.g26[12..<28]), .keepaliveComplete(requestID: 0x1234, .success), []),
-    (Array(Golden.g26[28...]), .halt(requestID: 11), []),
-    (Array(Golden.g27[..<20]), .indicateStatus(RNDISIndication(.mediaDisconnect)), []),
+    (NetvscVectors.g25, .setComplete(requestID: 9, .success), []),
+    (Array(NetvscVectors.g26[..<12]), .keepalive(requestID: 0x1234), []),
+    (Array(NetvscVectors.g26[12..<28]), .keepaliveComplete(requestID: 0x1234, .success), []),
+    (Array(NetvscVectors.g26[28...]), .halt(requestID: 11), []),
+    (Array(NetvscVectors.g27[..<20]), .indicateStatus(RNDISIndication(.mediaDisconnect)), []),
     (
-      Array(Golden.g27[20...]), .indicateStatus(RNDISIndication(.linkSpeedChange, bufferByteCount: 4)),
+      Array(NetvscVectors.g27[20...]), .indicateStatus(RNDISIndication(.linkSpeedChange, bufferByteCount: 4)),
       hex("00e1f505")
     ),
     (
-      Golden.g28, .set(RNDISRequest(requestID: 13, oid: .rndisConfigurationParameter, informationByteCount: 72)),
-      Array(Golden.g28[28...])
+      NetvscVectors.g28, .set(RNDISRequest(requestID: 13, oid: .rndisConfigurationParameter, informationByteCount: 72)),
+      Array(NetvscVectors.g28[28...])
     ),
     (hex("06000000 0c000000 00000000"), .reset, []),
     (hex("06000080 10000000 00000000 01000000"), .resetComplete(.success, addressingReset: true), []),
@@ -44,13 +45,13 @@ import WireBytes
   }
 
   @Test func lengthWord() throws {
-    var bytes = Golden.g25
+    var bytes = NetvscVectors.g25
     bytes[4] = 17
     #expect(throws: NetvscError.length(17, available: 16)) { try RNDISMessage(bytes) }
     bytes[4] = 7
     #expect(throws: NetvscError.length(7, available: 16)) { try RNDISMessage(bytes) }
     // A status whose length word leaves out its buffer, as Windows Server 2012 R2 sends it.
-    var indication = Array(Golden.g27[20...])
+    var indication = Array(NetvscVectors.g27[20...])
     indication[4] = 20
     guard case .indicateStatus(let parsed) = try RNDISMessage(indication) else { return #expect(Bool(false)) }
     #expect(parsed.buffer == 20..<24)
@@ -60,7 +61,7 @@ import WireBytes
   }
 
   @Test func informationBounds() throws {
-    var query = Golden.g24
+    var query = NetvscVectors.g24
     query[20] = 19
     #expect(throws: NetvscError.part(offset: 19, byteCount: 4, minimum: 20, available: 24)) { try RNDISMessage(query) }
     query[20] = 21
@@ -68,9 +69,9 @@ import WireBytes
     query.replaceSubrange(16..<24, with: hex("ffffffff ffffffff"))
     #expect(throws: NetvscError.self) { try RNDISMessage(query) }
     // Without input the offset does not matter.
-    var empty = Golden.g22
+    var empty = NetvscVectors.g22
     empty[20] = 0
-    #expect(try RNDISMessage(empty) == RNDISMessage(Golden.g22))
+    #expect(try RNDISMessage(empty) == RNDISMessage(NetvscVectors.g22))
   }
 
   @Test func hardwareCapabilitiesQuery() {
@@ -78,7 +79,7 @@ import WireBytes
       RNDISRequest(requestID: 3, oid: .offloadHardwareCapabilities, informationByteCount: 156))
     var input = [UInt8](repeating: 0, count: 156)
     input.withMutableBytes { NDISObjectHeader(type: 0xa7, revision: 3, byteCount: 156).store(into: &$0) }
-    #expect(Array(head.bytes(input)[..<32]) == Golden.g29)
+    #expect(Array(head.bytes(input)[..<32]) == NetvscVectors.g29)
   }
 
   @Test func alignment() {
@@ -89,19 +90,19 @@ import WireBytes
   }
 
   @Test func arpPacket() throws {
-    let packet = try RNDISPacket(Golden.g34)
+    let packet = try RNDISPacket(NetvscVectors.g34)
     #expect(packet.data == 44..<104 && packet.information.isEmpty && packet.byteCount == 104 && packet.isPlain)
     #expect(packet == RNDISPacket(informationByteCount: 0, dataByteCount: 60))
     #expect(
       encoded {
         packet.store(into: &$0); return 44
-      } == Array(Golden.g34[..<44]))
+      } == Array(NetvscVectors.g34[..<44]))
   }
 
   @Test func checksumPacket() throws {
-    let packet = try RNDISPacket(Golden.g35)
+    let packet = try RNDISPacket(NetvscVectors.g35)
     #expect(packet.data == 60..<118 && packet.information == 44..<60)
-    let information = try PacketInformation(Array(Golden.g35[packet.information]))
+    let information = try PacketInformation(Array(NetvscVectors.g35[packet.information]))
     let request = TransmitChecksum(rawValue: try #require(information.checksum))
     #expect(request.isIPv4 && request.isTCP && !request.isIPv6 && !request.isUDP && !request.wantsIPHeader)
     #expect(request.layer4Offset == 34)
@@ -109,30 +110,30 @@ import WireBytes
       RNDISPacket(informationByteCount: 16, dataByteCount: 58).store(into: &$0)
       return 44 + information.store(into: &$0)
     }
-    #expect(built == Array(Golden.g35[..<60]))
+    #expect(built == Array(NetvscVectors.g35[..<60]))
   }
 
   @Test func largeSendPacket() throws {
-    let packet = try RNDISPacket(Golden.g38, available: 4530)
+    let packet = try RNDISPacket(NetvscVectors.g38, available: 4530)
     #expect(packet.data == 76..<4530 && packet.information == 44..<76 && packet.byteCount == 4530)
-    let information = try PacketInformation(Array(Golden.g38[packet.information]))
+    let information = try PacketInformation(Array(NetvscVectors.g38[packet.information]))
     #expect(information.vlan?.tagControl == 0x6064)
     let request = try #require(information.largeSend)
     #expect(request.isVersion2 && !request.isIPv6 && request.segmentByteCount == 1460 && request.layer4Offset == 34)
-    #expect(information.bytes == Array(Golden.g38[44..<76]))
+    #expect(information.bytes == Array(NetvscVectors.g38[44..<76]))
   }
 
   @Test func receivePacket() throws {
-    let packet = try RNDISPacket(Golden.g40, available: 152)
+    let packet = try RNDISPacket(NetvscVectors.g40, available: 152)
     #expect(packet.data == 92..<152)
-    let information = try PacketInformation(Array(Golden.g40[packet.information]))
+    let information = try PacketInformation(Array(NetvscVectors.g40[packet.information]))
     #expect(information.checksum == ReceiveChecksum([.tcpSucceeded, .ipSucceeded]).rawValue)
     #expect(information.hashInfo == [.toeplitz, .tcp4] && information.flowHash == 0x5285_a943)
-    #expect(information.bytes == Array(Golden.g40[44...]) && information.byteCount == 48)
+    #expect(information.bytes == Array(NetvscVectors.g40[44...]) && information.byteCount == 48)
   }
 
   @Test func packetIDs() throws {
-    let ids = try (0..<3).map { try PacketInformation(Array(Golden.g41[(16 * $0)..<(16 * $0 + 16)])).packetID! }
+    let ids = try (0..<3).map { try PacketInformation(Array(NetvscVectors.g41[(16 * $0)..<(16 * $0 + 16)])).packetID! }
     #expect(
       ids == [
         PacketID(id: 0x77, isFirst: true, isLast: false), PacketID(id: 0x77, isFirst: false, isLast: false),
@@ -140,14 +141,14 @@ import WireBytes
       ])
     #expect(ids.allSatisfy { $0.version == 1 && $0.isFragment && $0.id == 0x77 })
     // The first of several elements of a type counts.
-    let all = try PacketInformation(Golden.g41)
+    let all = try PacketInformation(NetvscVectors.g41)
     #expect(all.packetID == ids[0] && all.duplicateCount == 2)
   }
 
   @Test func batches() throws {
-    let first = try RNDISPacket(Array(Golden.g42[..<44]), available: 217)
+    let first = try RNDISPacket(Array(NetvscVectors.g42[..<44]), available: 217)
     #expect(first.byteCount == 112 && first.data == 44..<105)
-    let second = try RNDISPacket(Array(Golden.g42[44...]), available: 217 - 112)
+    let second = try RNDISPacket(Array(NetvscVectors.g42[44...]), available: 217 - 112)
     #expect(second.byteCount == 105 && second.data == 44..<105)
     let padding = RNDISPacket.padding(after: 105, alignment: 8)
     #expect(padding == 7)
@@ -159,21 +160,21 @@ import WireBytes
     (4, UInt32(43)), (4, 105), (8, 35), (8, 97), (12, 0), (12, 61), (12, .max), (8, .max), (0, 2),
   ])
   func badPackets(offset: Int, value: UInt32) {
-    var bytes = Golden.g34
+    var bytes = NetvscVectors.g34
     bytes.withMutableBytes { $0.storeLE(value, at: offset) }
     #expect(throws: NetvscError.self) { try RNDISPacket(bytes) }
   }
 
   @Test(arguments: [(28, UInt32(32)), (28, 37), (28, 100), (32, 75), (32, .max), (28, .max)])
   func badInformationParts(offset: Int, value: UInt32) {
-    var bytes = Golden.g35
+    var bytes = NetvscVectors.g35
     bytes.withMutableBytes { $0.storeLE(value, at: offset) }
     #expect(throws: NetvscError.self) { try RNDISPacket(bytes) }
   }
 
   @Test(arguments: [16, 20, 24, 36])
   func packetsThatAreNotPlain(offset: Int) throws {
-    var bytes = Golden.g34
+    var bytes = NetvscVectors.g34
     bytes[offset] = 1
     #expect(try !RNDISPacket(bytes).isPlain)
   }
@@ -254,7 +255,7 @@ import WireBytes
 
   @Test func mutatedPackets() {
     var generator = SeededGenerator(seed: 22)
-    let seeds = [Golden.g34, Golden.g35, Golden.g38, Golden.g40]
+    let seeds = [NetvscVectors.g34, NetvscVectors.g35, NetvscVectors.g38, NetvscVectors.g40]
     var packets = 0
     var lists = 0
     for _ in 0..<20_000 {

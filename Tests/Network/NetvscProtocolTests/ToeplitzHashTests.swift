@@ -1,4 +1,5 @@
 import NetvscProtocol
+import TestVectors
 import Testing
 import WireBytes
 
@@ -34,7 +35,7 @@ import WireBytes
   }
 
   @Test func frames() throws {
-    var frame = Array(Golden.g35[60...])
+    var frame = Array(NetvscVectors.g35[60...])
     let hashed = hash.hash(of: frame, types: .standard)!
     #expect(hashed.value == 0xb813_2958 && hashed.info == [.toeplitz, .tcp4])
     let addresses = hash.hash(source: address(10, 77, 0, 2), destination: address(10, 77, 0, 1))
@@ -47,7 +48,7 @@ import WireBytes
     frame[23] = 17
     #expect(hash.hash(of: frame, types: .standard)?.info == [.toeplitz, .ip4])
     #expect(hash.hash(of: frame, types: [.toeplitz, .ip4, .udp4])?.value == 0xb813_2958)
-    #expect(hash.hash(of: Array(Golden.g34[44...]), types: .standard) == nil)
+    #expect(hash.hash(of: Array(NetvscVectors.g34[44...]), types: .standard) == nil)
     let six = OffloadTests.frame6(payload: 8)
     #expect(hash.hash(of: six, types: .standard)?.info == [.toeplitz, .tcp6])
   }

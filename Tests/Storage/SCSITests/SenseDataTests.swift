@@ -1,4 +1,5 @@
 import SCSI
+import TestVectors
 import Testing
 import WireBytes
 

@@ -1,5 +1,6 @@
 import SCSI
 import StorvscProtocol
+import TestVectors
 import Testing
 import WireBytes
 
@@ -144,7 +145,7 @@ import WireBytes
 @Suite struct FuzzTests {
   @Test func packets() {
     var generator = SeededGenerator(seed: 4)
-    let seeds = vectors.split(separator: "\n").map { Array(GoldenVector($0).bytes.dropFirst(16)) }
+    let seeds = storvscVectors.split(separator: "\n").map { Array(GoldenVector($0).bytes.dropFirst(16)) }
     var accepted = 0
     for _ in 0..<20_000 {
       let bytes = generator.mutation(of: seeds.randomElement(using: &generator)!)
@@ -173,7 +174,7 @@ import WireBytes
 
   @Test func initializationPayloads() {
     var generator = SeededGenerator(seed: 5)
-    let seed = Array(GoldenVector.named("V33", in: vectors).bytes[16..<80])
+    let seed = Array(GoldenVector.named("V33", in: storvscVectors).bytes[16..<80])
     for _ in 0..<10_000 {
       let bytes = generator.mutation(of: seed)
       if let block = try? VersionBlock(parsing: bytes.rawSpan) {

@@ -1,5 +1,6 @@
 import SCSI
 import StorvscProtocol
+import TestVectors
 import Testing
 import WireBytes
 
@@ -36,7 +37,7 @@ private let initializationID: UInt64 = 0xffff_ffff_ffff_fffd
 private let resetID: UInt64 = 0xffff_ffff_ffff_fffc
 
 private func golden(_ name: String) -> GoldenVector {
-  GoldenVector.named(name, in: vectors)
+  GoldenVector.named(name, in: storvscVectors)
 }
 
 /// A step of a guest's initialization, or its reset.
@@ -85,7 +86,7 @@ private func untagged(_ request: SCSIRequest) -> SCSIRequest {
 
 @Suite struct TranscriptTests {
   @Test func vectorsAreWhole() {
-    let all = vectors.split(separator: "\n").map { GoldenVector($0) }
+    let all = storvscVectors.split(separator: "\n").map { GoldenVector($0) }
     #expect(all.count == 34)
     for vector in all {
       #expect(vector.bytes.count == vector.count, "\(vector.name)")

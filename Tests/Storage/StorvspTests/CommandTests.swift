@@ -2,6 +2,7 @@ import Block
 import SCSI
 import StorvscProtocol
 @testable import Storvsp
+import TestVectors
 import Testing
 import WireBytes
 

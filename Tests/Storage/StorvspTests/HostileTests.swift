@@ -3,6 +3,7 @@ import SCSI
 import SharedMemory
 import StorvscProtocol
 @testable import Storvsp
+import TestVectors
 import Testing
 import VMBusChannel
 import VMBusProtocol

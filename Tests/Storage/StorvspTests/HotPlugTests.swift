@@ -2,6 +2,7 @@ import Block
 import SCSI
 import StorvscProtocol
 @testable import Storvsp
+import TestVectors
 import Testing
 import VMBusChannel
 import VMBusProtocol
@@ -148,7 +149,7 @@ import WireBytes
       let failed = guest.run([0x28, 0, 0, 0, 255, 0, 0, 0, 1, 0], in: 512)
       #expect(failed.sense == .lbaOutOfRange && failed.completion.senseByteCount == 18)
       // The same guest with packets of 64 bytes, as Linux sends them at every version.
-      let packet = GoldenVector.named("V15", in: vectors).bytes
+      let packet = GoldenVector.named("V15", in: storvscVectors).bytes
       guest.primary.sendRaw(Array(packet.dropLast(8)))
       guest.primary.endpoint.run()
       #expect(guest.primary.receive()?.count == 80)

@@ -1,3 +1,4 @@
+import TestVectors
 import Block
 import LinuxIO
 import SharedMemory

@@ -2,6 +2,7 @@ import Block
 import SharedMemory
 import StorvscProtocol
 @testable import Storvsp
+import TestVectors
 import Testing
 import VMBusChannel
 import VMBusProtocol
@@ -19,14 +20,14 @@ import WireBytes
     let channel = guest.primary
 
     func exchange(_ request: String, _ reply: String) {
-      let sent = GoldenVector.named(request, in: vectors)
+      let sent = GoldenVector.named(request, in: storvscVectors)
       channel.sendRaw(Array(sent.bytes.dropLast(8)))
       channel.endpoint.run()
       _ = channel.receive()
       expect(reply)
     }
     func expect(_ reply: String) {
-      let wanted = GoldenVector.named(reply, in: vectors)
+      let wanted = GoldenVector.named(reply, in: storvscVectors)
       #expect(channel.hostRing(at: Int(wanted.position), count: wanted.count) == wanted.bytes, "\(reply)")
     }
 

@@ -1,3 +1,5 @@
+import TestVectors
+
 extension Golden {
   /// INITIATE_CONTACT, version 4.0, VP 0, interrupt page 0x10000, monitor pages 0x11000/0x12000; 40 bytes.
   static let v01 = hex(

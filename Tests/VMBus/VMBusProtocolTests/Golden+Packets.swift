@@ -1,3 +1,5 @@
+import TestVectors
+
 extension Golden {
   /// HvPostMessage input page, connection 4, payload = V02; 256 bytes.
   static let v33 = hex(

@@ -1,3 +1,5 @@
+import TestVectors
+
 extension Golden {
   /// IC negotiate request for shutdown (frameworks 1.0 3.0; messages 1.0 3.0 3.1 3.2), ring payload; 60 bytes.
   static let v43 = hex(

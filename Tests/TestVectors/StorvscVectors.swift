@@ -1,5 +1,5 @@
 /// Data blocks and packets with known bytes: name | length, CRC-32, ring position | bytes.
-let vectors = """
+package let storvscVectors = """
   V01 BEGIN request | 88 31e687b6 G+0x0 | 06 00 02 00 0a 00 01 00 fd ff ff ff ff ff ff ff 07 00 00 00 01 [67]
   V02 BEGIN reply | 88 cf7b3f1c H+0x0 | 0b 00 02 00 0a 00 00 00 fd ff ff ff ff ff ff ff 01 [71]
   V03 VERSION 6.2 request | 88 ff84cb5e G+0x58 | 06 00 02 00 0a 00 01 00 fd ff ff ff ff ff ff ff 09 00 00 00 01 \
