@@ -64,7 +64,8 @@ struct Machine: Encodable {
     ]
     if let filesystem { lines.append("images on   \(filesystem)") }
     for tool in tools {
-      lines.append(tool.name + String(repeating: " ", count: max(1, 12 - tool.name.count)) + (tool.version ?? "not there"))
+      let space = String(repeating: " ", count: max(1, 12 - tool.name.count))
+      lines.append(tool.name + space + (tool.version ?? "not there"))
     }
     return lines
   }

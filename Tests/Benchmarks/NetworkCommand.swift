@@ -78,8 +78,9 @@ struct NetworkCommand: ParsableCommand {
     let series = try benchmark.run()
     var commands: [String: [String]] = [:]
     for peer in settings.peers where programs.objection(to: peer) == nil {
-      commands[peer.rawValue] = programs.commands(peer, NetworkBed(explainedWith: programs.ip), directory: "DIR")
-        .map { $0.arguments.joined(separator: " ") }
+      commands[peer.rawValue] = NetworkPrograms.explained.commands(peer, .explained, directory: "DIR").map {
+        $0.arguments.joined(separator: " ")
+      }
     }
     let report = NetworkReport(
       machine: machine, settings: settings, commands: commands, series: series,

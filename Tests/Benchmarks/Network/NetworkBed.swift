@@ -16,11 +16,13 @@ struct NetworkBed {
   private let ip: String
 
   /// The namespaces under the names that are used in explanations. Nothing is made.
-  init(explainedWith ip: String) {
+  static var explained: NetworkBed { NetworkBed() }
+
+  private init() {
     client = "A"
     server = "B"
     workspace = nil
-    self.ip = ip
+    ip = "ip"
   }
 
   /// Makes the namespaces; the end of the workspace removes them.

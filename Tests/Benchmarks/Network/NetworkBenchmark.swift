@@ -119,10 +119,13 @@ final class NetworkBenchmark {
     _ job: NetworkJob, _ running: RunningNetworkPeer, _ sample: inout NetworkSample
   ) throws -> Double {
     let receiver = job.isReverse ? bed.client : bed.server
-    let before = try running.receivedDatagrams(in: receiver)
+    let before = try running.datagrams(in: receiver)
     let end = try load(job, seconds: settings.seconds)
-    let received = try running.receivedDatagrams(in: receiver) - before
-    sample.value = received / max(0.001, end.sum_sent.seconds) / 1000
+    let after = try running.datagrams(in: receiver)
+    let received = after.received - before.received
+    let milliseconds = max(1, end.sum_sent.seconds * 1000)
+    sample.value = received / milliseconds
+    sample.arrived = (received + after.refused - before.refused) / milliseconds
     if let sent = end.sum_sent.packets, sent > 0 { sample.lostPart = max(0, 1 - received / sent) }
     return received
   }

@@ -46,6 +46,11 @@ struct NetworkPrograms {
   var vdePlug: String?
   var testpmd: String?
 
+  /// Under their plain names, for explanations.
+  static let explained = NetworkPrograms(
+    ip: "ip", benchmark: "benchmark", synthgate: "synthgate", vdeSwitch: "vde_switch", vdePlug: "vde_plug2tap",
+    testpmd: "dpdk-testpmd")
+
   /// Why a peer can't be there; nil when it can.
   func objection(to peer: NetworkPeer) -> String? {
     switch peer {

@@ -28,16 +28,19 @@ struct NetworkReport: Encodable {
   private func table(_ job: NetworkJob) -> [String] {
     let measured = settings.peers.compactMap { series.of($0, job) }
     guard !measured.isEmpty else { return [] }
-    let extra: String? = job == .ping ? "p99 us" : job.isUDP ? "lost %" : nil
+    let extra = job == .ping ? ["p99 us"] : job.isUDP ? ["arrived", "lost %"] : []
     var rows = [
-      ["", job.unit, "min-max"] + Self.bounds.map { "x \($0.rawValue)" } + (extra.map { [$0] } ?? [])
+      ["", job.unit, "min-max"] + Self.bounds.map { "x \($0.rawValue)" } + extra
         + ["cpu us/\(job.costUnit)", "switches/\(job.costUnit)", "doorbells/frame"]
     ]
     for one in measured {
       var row = [one.peer.title, short(one.median { $0.value } ?? 0), range(one.samples.map(\.value))]
       for other in Self.bounds { row.append(cell(series.ratio(one.peer, to: other, job)) { fixed($0, 2) }) }
       if job == .ping { row.append(cell(one.median { $0.roundTrip99 }, short)) }
-      if job.isUDP { row.append(cell(one.median { $0.lostPart }) { fixed($0 * 100, 1) }) }
+      if job.isUDP {
+        row.append(cell(one.median { $0.arrived }, short))
+        row.append(cell(one.median { $0.lostPart }) { fixed($0 * 100, 1) })
+      }
       let hasProcesses = one.peer.hasProcesses
       row.append(cell(hasProcesses ? one.median { $0.processorPerUnit } : nil, short))
       row.append(cell(hasProcesses ? one.median { $0.switchesPerUnit } : nil) { fixed($0, 3) })

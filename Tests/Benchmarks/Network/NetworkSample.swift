@@ -4,6 +4,8 @@ struct NetworkSample: Encodable {
   var value: Double
   /// 99th percentile of a round trip in microseconds.
   var roundTrip99: Double?
+  /// Thousands of datagrams per second that came over the link, also those for which the receiver had no time.
+  var arrived: Double?
   /// Part of the sent datagrams that no program received.
   var lostPart: Double?
   /// Processor time of the serving processes per MB, packet or ping in microseconds.

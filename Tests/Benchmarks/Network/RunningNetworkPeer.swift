@@ -102,16 +102,16 @@ struct RunningNetworkPeer {
     return try JSONDecoder().decode([LinkCounters].self, from: Data(try readTextFile(file).utf8)).first
   }
 
-  /// The datagrams that programs in a namespace have received so far.
-  func receivedDatagrams(in namespace: String) throws -> Double {
+  /// The datagrams that programs in a namespace have received so far, and those that came but found no room there.
+  func datagrams(in namespace: String) throws -> (received: Double, refused: Double) {
     let file = workspace.path("snmp")
     try? FileManager.default.removeItem(atPath: file)
     try bed.run(["/bin/cat", "/proc/net/snmp"], in: namespace, log: "snmp")
     let lines = try readTextFile(file).split(separator: "\n").filter { $0.hasPrefix("Udp:") }
-    guard let value = lines.last?.split(separator: " ").dropFirst().first.flatMap({ Double($0) }) else {
-      throw BenchmarkError.failed("/proc/net/snmp tells nothing of UDP")
-    }
-    return value
+    // Two lines: names, values. The first are InDatagrams, NoPorts, InErrors.
+    let values = lines.last?.split(separator: " ").dropFirst().compactMap { Double($0) } ?? []
+    guard values.count > 2 else { throw BenchmarkError.failed("/proc/net/snmp tells nothing of UDP") }
+    return (values[0], values[2])
   }
 }
 
