@@ -106,7 +106,7 @@ final class Workspace {
   /// The last lines of a log.
   func tail(of log: String) -> String {
     let lines = ((try? readTextFile(path(log))) ?? "").split(separator: "\n")
-    return lines.suffix(5).joined(separator: " | ")
+    return lines.isEmpty ? "it has printed nothing" : lines.suffix(5).joined(separator: " | ")
   }
 
   /// Takes away every mount below the directory.

@@ -63,7 +63,11 @@ final class NetworkBenchmark {
     do {
       let running = try RunningNetworkPeer(peer, programs, iperf: iperf, on: bed, in: workspace)
       defer { running.stop() }
-      append(try sample(job, running), job, peer)
+      do { append(try sample(job, running), job, peer) } catch BenchmarkError.failed(let why) {
+        // A load over a peer that has died fails with an error that says nothing of that.
+        try running.checkProcesses()
+        throw BenchmarkError.failed(why)
+      }
     } catch BenchmarkError.failed(let why) {
       drop(peer, "\(job.rawValue): \(why)", failed: true)
     }

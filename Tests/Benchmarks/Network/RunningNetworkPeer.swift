@@ -72,6 +72,12 @@ struct RunningNetworkPeer {
     try workspace.wait(for: what, of: peer.title, while: processes.last, log: log, isThere)
   }
 
+  /// Throws when one of the processes has ended, with what it has printed.
+  func checkProcesses() throws {
+    guard processes.contains(where: { $0.hasEnded() }) else { return }
+    throw BenchmarkError.failed("\(peer.title) has ended: \(workspace.tail(of: log))")
+  }
+
   private mutating func startServer(_ iperf: String) throws {
     let server = try workspace.start(
       bed.command([iperf, "-s", "-B", NetworkBed.serverAddress, "-p", "\(Self.port)"], in: bed.server),
