@@ -138,11 +138,11 @@ let package = Package(
       name: "dev", dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
       path: "Sources/Programs/dev", swiftSettings: strict),
 
-    // Measurements against peers: `swift run -c release benchmark storage`.
+    // Measurements against peers: `swift run -c release benchmark storage`, and `network`.
     .executableTarget(
       name: "benchmark",
       dependencies: [
-        "DiskFS", "DiskImage", "FUSEBridge", "SharedMemory", "LinuxIO",
+        "DiskFS", "DiskImage", "FUSEBridge", "TapLink", "Ethernet", "NetlinkRoute", "SharedMemory", "LinuxIO",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Tests/Benchmarks", swiftSettings: strict),

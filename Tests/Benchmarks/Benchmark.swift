@@ -7,5 +7,7 @@ struct Benchmark: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "benchmark",
     abstract: "Measure Synthgate against its peers on this machine.",
-    subcommands: [StorageCommand.self, ServeNull.self, ServeDirect.self])
+    subcommands: [
+      StorageCommand.self, NetworkCommand.self, ServeNull.self, ServeDirect.self, ForwardFrames.self,
+    ])
 }

@@ -12,12 +12,17 @@ struct Machine: Encodable {
   var memoryMiB: Int
   /// What else was going on before: the load average of the last minute.
   var loadBefore: Double
-  /// Filesystem under the images, and its device.
-  var filesystem: String
-  /// Version of fio.
-  var fio: String
-  /// Version of qemu-storage-daemon, nil when it is not there.
-  var qemu: String?
+  /// Filesystem under the images, and its device; nil when there are no images.
+  var filesystem: String?
+  /// The programs that measure or are measured, with their versions.
+  var tools: [Tool]
+
+  /// A program of others.
+  struct Tool: Encodable {
+    var name: String
+    /// Nil when it is not there.
+    var version: String?
+  }
 
   /// The processors that are online.
   static var processorCount: Int {
@@ -25,8 +30,10 @@ struct Machine: Encodable {
     return max(1, text.split(separator: "\n").count { $0.hasPrefix("processor") })
   }
 
-  /// This machine, with images below `directory`.
-  init(directory: String, fio: String, qemu: String?) {
+  /// This machine.
+  ///
+  /// - Parameter directory: where images are; nil when there are none.
+  init(directory: String? = nil, tools: [Tool]) {
     let information = (try? readTextFile("/proc/cpuinfo")) ?? ""
     let model = information.split(separator: "\n").first { $0.hasPrefix("model name") }
     processor = model?.split(separator: ":").last.map { String($0.drop { $0 == " " }) } ?? "unknown"
@@ -35,23 +42,32 @@ struct Machine: Encodable {
     memoryMiB = (statusField("/proc/meminfo", "MemTotal") ?? 0) / 1024
     let load = (try? readTextFile("/proc/loadavg"))?.split(separator: " ").first
     loadBefore = load.flatMap { Double($0) } ?? 0
+    filesystem = directory.map(Self.filesystem)
+    self.tools = tools
+  }
+
+  /// What lies under a directory.
+  private static func filesystem(of directory: String) -> String {
     let mounts = (try? mountTable()) ?? []
     let under = mounts.filter {
       directory == $0.target || directory.hasPrefix($0.target == "/" ? "/" : $0.target + "/")
     }
     let mount = under.max { $0.target.utf8.count < $1.target.utf8.count }
-    filesystem = mount.map { "\($0.type) on \($0.source)" } ?? "unknown"
-    self.fio = fio
-    self.qemu = qemu
+    return mount.map { "\($0.type) on \($0.source)" } ?? "unknown"
   }
 
   /// One line a fact.
   var lines: [String] {
-    [
+    var lines = [
       "processor   \(processor), \(processors) online", "memory      \(memoryMiB) MiB", "kernel      \(kernel)",
       "load before \(fixed(loadBefore, 2))\(loadBefore > 0.5 ? " (not quiet: the figures are too low)" : "")",
-      "images on   \(filesystem)", "fio         \(fio)", "qemu        \(qemu ?? "not there")",
     ]
+    if let filesystem { lines.append("images on   \(filesystem)") }
+    for tool in tools {
+      let space = String(repeating: " ", count: max(1, 12 - tool.name.count))
+      lines.append(tool.name + space + (tool.version ?? "not there"))
+    }
+    return lines
   }
 }
 

@@ -1,5 +1,4 @@
 import ArgumentParser
-import FoundationEssentials
 import LinuxIO
 
 /// Measures storage.
@@ -66,22 +65,13 @@ struct StorageCommand: ParsableCommand {
     let programs = try programs()
     let workspace = try Workspace(below: directory)
     defer { workspace.close() }
-    do {
-      let hasFailed = try measure(settings, programs, fio: fio, in: workspace)
-      if hasFailed { throw ExitCode.failure }
-    } catch BenchmarkError.interrupted {
-      writeError("benchmark: interrupted; cleaning up")
-      throw ExitCode(130)
-    }
+    try endingWithCode { try measure(settings, programs, fio: fio, in: workspace) }
   }
 
   private func programs() throws -> PeerPrograms {
-    let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-    let neighbour = own.split(separator: "/").dropLast().map { "/\($0)" }.joined() + "/synthgate"
-    let gateway = synthgate ?? neighbour
-    return PeerPrograms(
-      benchmark: own, qemu: findProgram("qemu-storage-daemon"),
-      synthgate: FileManager.default.isExecutableFile(atPath: gateway) ? gateway : nil, workers: workers)
+    PeerPrograms(
+      benchmark: try ownProgram(), qemu: findProgram("qemu-storage-daemon"),
+      synthgate: try synthgateProgram(synthgate), workers: workers)
   }
 
   /// Measures and prints; answers whether a peer did not work.
@@ -89,8 +79,11 @@ struct StorageCommand: ParsableCommand {
     _ settings: StorageSettings, _ programs: PeerPrograms, fio: String, in workspace: Workspace
   ) throws -> Bool {
     let machine = Machine(
-      directory: workspace.directory, fio: try version(of: fio, in: workspace) ?? "unknown",
-      qemu: try programs.qemu.flatMap { try version(of: $0, in: workspace) })
+      directory: workspace.directory,
+      tools: [
+        .init(name: "fio", version: try workspace.version(of: fio)),
+        .init(name: "qemu", version: try programs.qemu.flatMap { try workspace.version(of: $0) }),
+      ])
     let benchmark = StorageBenchmark(settings, programs, fio: fio, in: workspace)
     let (series, footprints) = try benchmark.run()
     var commands: [String: [String]] = [:]
@@ -102,19 +95,10 @@ struct StorageCommand: ParsableCommand {
       machine: machine, settings: settings, commands: commands, series: series, footprints: footprints,
       aims: Aim.judge(series, footprints, caches: settings.caches), notes: benchmark.notes)
     if json {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-      print(String(decoding: try encoder.encode(report), as: UTF8.self))
+      try printJSON(report)
     } else {
       for line in report.lines { print(line) }
     }
     return benchmark.hasFailed
-  }
-
-  /// The first line that a program prints with --version.
-  private func version(of program: String, in workspace: Workspace) throws -> String? {
-    let log = "version-" + (program.split(separator: "/").last.map(String.init) ?? "")
-    try workspace.run([program, "--version"], log: log)
-    return try readTextFile(workspace.path(log)).split(separator: "\n").first.map(String.init)
   }
 }

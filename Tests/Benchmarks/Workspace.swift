@@ -22,6 +22,7 @@ final class Workspace {
   let directory: String
   private let signals: SignalQueue
   private var children: [ProcessHandle] = []
+  private var finalCommands: [[String]] = []
 
   /// A new directory below `parent`.
   init(below parent: String) throws {
@@ -69,6 +70,24 @@ final class Workspace {
     return bits == 0
   }
 
+  /// Waits until something is there that `child` makes, at most 20 seconds.
+  func wait(
+    for what: String, of title: String, while child: ProcessHandle?, log: String, _ isThere: () -> Bool
+  ) throws {
+    let deadline = monotonicNanoseconds() + 20_000_000_000
+    while !isThere() {
+      guard try pause(milliseconds: 1, while: child) else {
+        throw BenchmarkError.failed("\(title) has ended: \(tail(of: log))")
+      }
+      guard monotonicNanoseconds() < deadline else {
+        throw BenchmarkError.failed("\(title) did not make \(what) in 20 s: \(tail(of: log))")
+      }
+    }
+  }
+
+  /// Has a program run at the end, after all processes have ended, whatever happens until then.
+  func atEnd(_ arguments: [String]) { finalCommands.append(arguments) }
+
   /// Ends a child: SIGTERM, and SIGKILL when that has not helped after ten seconds.
   func stop(_ child: ProcessHandle) {
     child.send(signal: 15)
@@ -87,7 +106,7 @@ final class Workspace {
   /// The last lines of a log.
   func tail(of log: String) -> String {
     let lines = ((try? readTextFile(path(log))) ?? "").split(separator: "\n")
-    return lines.suffix(5).joined(separator: " | ")
+    return lines.isEmpty ? "it has printed nothing" : lines.suffix(5).joined(separator: " | ")
   }
 
   /// Takes away every mount below the directory.
@@ -103,6 +122,11 @@ final class Workspace {
   /// Ends everything and removes the directory.
   func close() {
     for child in children.reversed() { stop(child) }
+    for command in finalCommands.reversed() {
+      // Not `run`: a signal that waits would end it.
+      let code = (try? start(command, log: "end.log")).map { forget($0) }
+      if code != 0 { writeError("benchmark: \(command.joined(separator: " ")): \(tail(of: "end.log"))") }
+    }
     unmountAll()
     guard ((try? mountTable()) ?? []).allSatisfy({ !$0.target.hasPrefix(directory + "/") }) else {
       return writeError("benchmark: \(directory) stays: something in it is still mounted")
@@ -116,10 +140,4 @@ private enum OpenFlag {
   static let readWrite: Int32 = 2
   /// O_WRONLY, O_CREAT, O_APPEND.
   static let appendOnly: Int32 = 0o1 | 0o100 | 0o2000
-}
-
-/// The path of a program, found as a shell would; nil when it is not installed.
-func findProgram(_ name: String) -> String? {
-  ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"].map { "\($0)/\(name)" }
-    .first { FileManager.default.isExecutableFile(atPath: $0) }
 }

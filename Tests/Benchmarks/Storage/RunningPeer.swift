@@ -62,16 +62,7 @@ struct RunningPeer {
   }
 
   private func waitUntil(_ what: String, _ isThere: () -> Bool) throws {
-    let deadline = monotonicNanoseconds() + 20_000_000_000
-    while !isThere() {
-      guard try workspace.pause(milliseconds: 1, while: processes.last) else {
-        throw BenchmarkError.failed("\(peer.title) has ended: \(workspace.tail(of: "\(peer.rawValue).log"))")
-      }
-      guard monotonicNanoseconds() < deadline else {
-        throw BenchmarkError.failed(
-          "\(peer.title) did not make \(what) in 20 s: \(workspace.tail(of: "\(peer.rawValue).log"))")
-      }
-    }
+    try workspace.wait(for: what, of: peer.title, while: processes.last, log: "\(peer.rawValue).log", isThere)
   }
 
   /// Waits until nobody keeps the image locked: the kernel lets the files of an io_uring go some ten milliseconds after

@@ -57,18 +57,12 @@ final class StorageBenchmark {
         writeError("benchmark: \(cache.rawValue), round \(round + 1) of \(settings.rounds)")
         if cache == .buffered { try run(["/bin/cat", image], log: "/dev/null") }
         for job in jobs {
-          for peer in rotated(by: round) { try measure(job, peer, cache) }
+          for peer in peers.rotated(by: round) { try measure(job, peer, cache) }
         }
       }
     }
     try measureFootprints()
     return (series, footprints)
-  }
-
-  private func rotated(by round: Int) -> [Peer] {
-    guard !peers.isEmpty else { return [] }
-    let start = round % peers.count
-    return Array(peers[start...] + peers[..<start])
   }
 
   private func drop(_ peer: Peer, _ why: String, failed: Bool = false) {

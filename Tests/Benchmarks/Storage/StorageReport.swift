@@ -43,8 +43,7 @@ struct StorageReport: Encodable {
       let doorbells = one.samples.compactMap(\.doorbellsPerRequest)
       let served = one.peer != .bare
       rows.append([
-        one.peer.title, short(one.median(\.throughput)),
-        "\(short(throughputs.min() ?? 0))-\(short(throughputs.max() ?? 0))",
+        one.peer.title, short(one.median(\.throughput)), range(throughputs),
       ])
       for other in [Peer.bare, .qemu, .null, .diskfs] {
         rows[rows.count - 1].append(figures.ratio(one.peer, to: other).map { fixed($0, 2) } ?? "-")
@@ -67,17 +66,5 @@ struct StorageReport: Encodable {
       ])
     }
     return aligned(rows)
-  }
-
-  /// Rows of equal columns, the first to the left, the others to the right.
-  private func aligned(_ rows: [[String]]) -> [String] {
-    let widths = (rows.first ?? []).indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-    return rows.map { row in
-      let cells = row.enumerated().map { column, text in
-        let space = String(repeating: " ", count: widths[column] - text.count)
-        return column == 0 ? text + space : space + text
-      }
-      return "    " + cells.joined(separator: "  ")
-    }
   }
 }

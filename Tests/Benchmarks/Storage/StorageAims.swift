@@ -1,17 +1,4 @@
-/// A figure that Synthgate wants to reach, and what was measured.
-struct Aim: Encodable {
-  /// What it is about.
-  var what: String
-  /// The aim in words.
-  var wanted: String
-  /// What was measured.
-  var measured: String
-  /// Whether it is reached.
-  var isMet: Bool
-
-  /// The line for people.
-  var line: String { "\(what): aim \(wanted): \(measured) \(isMet ? "met" : "MISSED")" }
-
+extension Aim {
   /// All aims that can be judged by what was measured.
   static func judge(_ series: [Series], _ footprints: [Footprint], caches: [CacheMode]) -> [Aim] {
     var aims: [Aim] = []
@@ -39,11 +26,8 @@ struct Aim: Encodable {
     let start = median(footprint.startMilliseconds)
     let own = footprint.residentMiB - footprint.sharedMiB
     let title = footprint.peer.title
-    var aims = [
-      Aim(
-        what: "\(title), idle", wanted: "no processor time in 3 s",
-        measured: "\(fixed(footprint.idleMilliseconds, 0)) ms",
-        isMet: footprint.idleMilliseconds == 0)
+    var aims: [Aim] = [
+      .idle(title, milliseconds: footprint.idleMilliseconds)
     ]
     if footprint.peer == .embedded {
       aims.append(
@@ -85,11 +69,7 @@ struct Figures {
 
   func ratio(_ peer: Peer, to other: Peer, atLeast limit: Double) -> [Aim] {
     guard let ratio = ratio(peer, to: other) else { return [] }
-    return [
-      Aim(
-        what: "\(peer.title) to \(other.title), \(job.title), \(cache.rawValue)", wanted: "\(fixed(limit, 2))x",
-        measured: "\(fixed((ratio * 100).rounded(.down) / 100, 2))x", isMet: ratio >= limit)
-    ]
+    return [.ratio("\(peer.title) to \(other.title), \(job.title), \(cache.rawValue)", ratio, atLeast: limit)]
   }
 
   func doorbells(_ peer: Peer, atMost limit: Double) -> [Aim] {
