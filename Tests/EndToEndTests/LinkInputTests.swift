@@ -106,13 +106,13 @@ extension EndToEnd {
         "two uplinks at one switch", ["host.yaml:4", "`lan`", "tap:vsw0"],
         [#"{ uplink: "tap:vsw0", switch: lan }"#, #"{ uplink: "tap:vsw1", switch: lan }"#]),
       host(
-        "uplink of host.yaml taken", .busy, ["uplink tap:vsw9", "already"], [#"{ uplink: "tap:vsw9" }"#],
+        "uplink of host.yaml taken", ["uplink tap:vsw9", "already"], [#"{ uplink: "tap:vsw9" }"#], code: .busy,
         setUp: "ip link add vsw9 type bridge"),
     ]
 
     /// A host.yaml with these networks, the first of which stands in line 3.
     private static func host(
-      _ description: String, _ code: BadInput.Code = .usage, _ words: [String], _ networks: [String], setUp: String = ""
+      _ description: String, _ words: [String], _ networks: [String], code: BadInput.Code = .usage, setUp: String = ""
     ) -> Case {
       let list = networks.map { "  - \($0)\n" }.joined()
       return Case(
@@ -217,16 +217,14 @@ extension EndToEnd {
     /// Nobody is at the socket of the uplink yet: the link comes up without carrier, and gets it when somebody is there.
     @Test func streamThatIsNotThereYet() throws {
       try LinkLab.with { lab in
+        // passt wants a default route to copy.
+        try must("ip", "-n", lab.peer, "route", "add", "default", "via", "10.77.0.254")
         let path = lab.scratch.file("uplink.sock")
         try lab.up(["--uplink", "stream:\(path)", "--address", LinkLab.address])
         try #expect(lab.report()?["carrier"] as? Bool == false)
         for _ in 0..<2 {
-          let other = try lab.start(
-            [
-              "passt", "--foreground", "--one-off", "--socket", path, "--address", "10.77.0.2", "--gateway",
-              "10.77.0.1", "--netmask", "24",
-            ], in: lab.peer)
-          try waitUntil("the link has carrier") { try lab.report()?["carrier"] as? Bool == true }
+          let other = try lab.start(["passt", "--foreground", "-4", "--runas", "0", "--socket", path], in: lab.peer)
+          try waitUntil("the link has carrier (\(other.error))") { try lab.report()?["carrier"] as? Bool == true }
           other.send(SIGKILL)
           _ = try other.wait(timeLimit: 5)
           try waitUntil("the link has no carrier") { try lab.report()?["carrier"] as? Bool == false }

@@ -6,12 +6,15 @@ public final class DetachedProcess {
   private let process: ProcessHandle
   private let reports: OwnedDescriptor
   private let what: String
+  private let signals: SignalQueue?
 
   /// Starts this program anew with `arguments`, cut off from the terminal; it reports on descriptor 3.
   ///
   /// - Parameter what: what it is to do, for errors.
   public init(arguments: [String], what: String) throws(GatewayError) {
     self.what = what
+    // Before the process is there: a signal that ended this one alone would leave it behind.
+    signals = try? SignalQueue([2, 15])
     do throws(Errno) {
       let pipe = try LinePipe()
       let null = try OwnedDescriptor.open("/dev/null", flags: 2)
@@ -29,7 +32,6 @@ public final class DetachedProcess {
   /// - Parameter progress: called with what it is doing and since how many seconds, while that takes longer than one.
   /// - Throws: the error that it reported.
   public func awaitReady(progress: (_ text: String, _ seconds: Int) -> Void) throws(GatewayError) {
-    let signals = try? SignalQueue([2, 15])
     var decoder = ReportDecoder()
     var doing = "starting"
     var isInterrupted = false
@@ -44,8 +46,10 @@ public final class DetachedProcess {
       guard ready & 1 != 0 else { continue }
       let bytes = (try? readAvailable(reports.number)) ?? []
       if bytes.isEmpty {
+        let code = process.exitCode()
         throw GatewayError(
-          .failed, what: what, why: "the process that serves it ended without a word (exit code \(process.exitCode()))")
+          .failed, what: what,
+          why: isInterrupted ? "interrupted" : "the process that serves it ended without a word (exit code \(code))")
       }
       for report in decoder.decode(bytes) {
         switch report {

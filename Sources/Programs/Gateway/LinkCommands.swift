@@ -43,7 +43,8 @@ extension LinkRequest {
         advice: "the host at \(bus.text) has its uplinks in its configuration")
     }
     if bus == .embedded, let problem = network.uplink.problem {
-      throw GatewayError(.usage, what: what, why: "uplink \(network.uplink): \(problem)", advice: "name another --uplink")
+      throw GatewayError(
+        .usage, what: what, why: "uplink \(network.uplink): \(problem)", advice: "name another --uplink")
     }
   }
 }

@@ -137,14 +137,18 @@ final class LinkLab {
 
   /// `link up NAME` in the guest's namespace, which must succeed without a word; answers how long it took.
   @discardableResult
-  func up(_ name: String = "syn0", _ options: [String], _ location: SourceLocation = #_sourceLocation) throws -> Double
-  {
+  func up(_ name: String, _ options: [String], _ location: SourceLocation = #_sourceLocation) throws -> Double {
     let result = try inGuest([try Program.path, "link", "up", name] + options)
     guard result.code == 0 else {
       throw CommandFailure(description: "link up \(options) ended with \(result.code): \(result.error)")
     }
     #expect(result.output + result.error == "", "a link that comes up is silent", sourceLocation: location)
     return result.seconds
+  }
+
+  @discardableResult
+  func up(_ options: [String], _ location: SourceLocation = #_sourceLocation) throws -> Double {
+    try up("syn0", options, location)
   }
 
   /// `link down NAME`, which must succeed.
