@@ -67,11 +67,13 @@ public func bringLinkDown(
 ) throws(GatewayError) {
   let runtime = RuntimeDirectory.current
   let key = LinkRequest.key(name, namespace)
-  let isStale = LinkRecord.load(key, in: runtime).map { !$0.isAlive } ?? false
+  // A name with slashes would lead to another one's state.
+  let isKnown = runtime.linkKeys().contains(key)
+  let isStale = isKnown && (LinkRecord.load(key, in: runtime).map { !$0.isAlive } ?? false)
   runtime.cleanUpStale()
   // What a killed process left behind is gone now: that is what was asked for.
   if isStale { return }
-  guard let record = LinkRecord.load(key, in: runtime) else {
+  guard isKnown, let record = LinkRecord.load(key, in: runtime) else {
     let links = runtime.linkKeys().joined(separator: ", ")
     throw GatewayError(
       .notFound, what: "link \(name)",

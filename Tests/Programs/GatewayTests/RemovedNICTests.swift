@@ -36,7 +36,7 @@ import VMBusServer
       #expect(!link.tap.state.isGone)
       key = server.add(nic)
       #expect(eventually { link.isConnected && link.tap.state.hasCarrier })
-      #expect(try eventually { try bench.namespace.run("ip -o addr show syn0").contains("10.77.0.10/24") })
+      #expect(try eventually { try bench.namespaces[0].run("ip -o addr show syn0").contains("10.77.0.10/24") })
       #expect(bench.ping(0), "\(bench.lines.all)")
     }
     // A pulled cable is no loss: only the carrier goes.
