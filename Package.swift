@@ -148,6 +148,12 @@ let package = Package(
       path: "Tests/Benchmarks", swiftSettings: strict),
 
     tests("dev", "Programs"),
+    tests(
+      "Gateway", "Programs",
+      [
+        "NetworkSupport", "SyntheticHost", "VMBusServer", "Netvsp", "EthernetSwitch", "TapLink", "NetlinkRoute",
+        "Ethernet", "VMBusProtocol", "LinuxIO",
+      ]),
     // It drives the built program from outside; of ours it uses only what starts processes.
     .testTarget(
       name: "EndToEndTests", dependencies: ["LinuxIO"], path: "Tests/EndToEndTests",

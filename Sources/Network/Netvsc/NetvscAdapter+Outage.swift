@@ -74,7 +74,10 @@ extension NetvscAdapter {
     let id = control.post(isAwaited: true) {
       ControlMessages.set($0, .currentPacketFilter, ControlMessages.word(0))
     }
-    _ = try? exchange.reply(to: id, "the packet filter")
+    do throws(ChannelError) { _ = try exchange.reply(to: id, "the packet filter") } catch {
+      // Who is silent now will not answer the rest either.
+      if case .timedOut = error { throw error }
+    }
     // Whatever is on its way comes home: the frames sent, and the replies owed.
     for queue in queues {
       let pump = ControlExchange(queue: queue, link: control, milliseconds: milliseconds)

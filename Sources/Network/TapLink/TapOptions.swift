@@ -53,7 +53,10 @@ public struct TapOptions: Hashable, Sendable {
   public static let maximumQueueCount = 256
 
   /// Throws what is wrong with the name.
-  func checkName() throws(TapError) {
+  func checkName() throws(TapError) { try Self.check(name: name) }
+
+  /// Throws what is wrong with `name` as that of a link.
+  public static func check(name: String) throws(TapError) {
     if name.isEmpty { throw .invalidName(name, "it is empty") }
     if name.utf8.count > TapDevice.maximumNameByteCount {
       throw .invalidName(name, "it is longer than \(TapDevice.maximumNameByteCount) bytes")

@@ -109,6 +109,8 @@ public final class TapPort: EthernetPort {
     do {
       made = try namespace.map { (space) throws(Errno) in try space.run(make) } ?? make()
     } catch {
+      // It can be opened, and is something else.
+      if error == .EINVAL { throw .namespaceMissing(options.namespace ?? "") }
       if error == .EPERM { throw .notPermitted("enter the network namespace \(options.namespace ?? "")") }
       throw .system(what: "enter the network namespace \(options.namespace ?? "")", error)
     }

@@ -46,8 +46,10 @@ public final class DetachedProcess {
       guard ready & 1 != 0 else { continue }
       let bytes = (try? readAvailable(reports.number)) ?? []
       if bytes.isEmpty {
+        let code = process.exitCode()
         throw GatewayError(
-          .failed, what: what, why: "the process that serves it ended without a word (exit code \(process.exitCode()))")
+          .failed, what: what,
+          why: isInterrupted ? "interrupted" : "the process that serves it ended without a word (exit code \(code))")
       }
       for report in decoder.decode(bytes) {
         switch report {

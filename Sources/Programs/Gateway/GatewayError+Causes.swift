@@ -18,13 +18,15 @@ extension GatewayError {
         errno == .EACCES ? .notPermitted : errno == .ENOENT ? .notFound : .failed, what: what,
         why: "listening at \(path): \(errno)", advice: errno == .ENOENT ? "create its directory" : "")
     case .uplink(let uplink, let text): self.init(.failed, what: what, why: "uplink \(uplink): \(text)")
-    case .tap(_, let cause): self.init(cause, what: what)
+    case .tap(let name, let cause): self.init(cause, what: what, where: "uplink tap:\(name): ")
     case .controller(let text): self.init(.usage, what: what, why: text)
     }
   }
 
   /// A link that can't be made or changed.
-  init(_ error: TapError, what: String) {
+  ///
+  /// - Parameter place: what stands in front of the reason.
+  init(_ error: TapError, what: String, where place: String = "") {
     let kind: Kind =
       switch error {
       case .invalidName, .invalidHardwareAddress, .invalidMTU, .invalidAddress, .unreachableGateway: .usage
@@ -35,7 +37,7 @@ extension GatewayError {
       }
     // The description ends with the advice, behind a semicolon.
     let parts = "\(error)".split(separator: "; ", maxSplits: 1).map(String.init)
-    self.init(kind, what: what, why: parts[0], advice: parts.count > 1 ? parts[1] : "")
+    self.init(kind, what: what, why: place + parts[0], advice: parts.count > 1 ? parts[1] : "")
   }
 
   private static func kind(of error: DiskImageError) -> Kind {

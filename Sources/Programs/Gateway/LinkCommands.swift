@@ -3,11 +3,13 @@ import FoundationEssentials
 import LinuxIO
 import NetlinkRoute
 import SyntheticHost
+import TapLink
 
 extension LinkRequest {
   /// What can be said to be wrong before anything is done.
   func check() throws(GatewayError) {
     let what = "link \(name)"
+    do throws(TapError) { try TapOptions.check(name: name) } catch { throw GatewayError(error, what: what) }
     guard NetworkConfiguration.mtus.contains(mtu) else {
       throw GatewayError(
         .usage, what: what, why: "an MTU of \(mtu) is not possible",
@@ -15,6 +17,16 @@ extension LinkRequest {
     }
     if let mac, !mac.isUsable {
       throw GatewayError(.usage, what: what, why: "\(mac) is not the address of one station")
+    }
+    for address in addresses {
+      if address.address.isMulticast || address.address.isUnspecified {
+        throw GatewayError(.usage, what: what, why: "\(address) can't be the address of one link")
+      }
+      if address.address.isIPv6, mtu < 1280 {
+        throw GatewayError(
+          .usage, what: what, why: "the address \(address) needs an MTU of 1280 at least, as all of IPv6 does",
+          advice: "use --mtu 1280 or more")
+      }
     }
     if let gateway, !usesDHCP || !addresses.isEmpty,
       !addresses.contains(where: { $0.contains(gateway) && $0.address.isIPv6 == gateway.isIPv6 }),
@@ -29,6 +41,10 @@ extension LinkRequest {
       throw GatewayError(
         .usage, what: what, why: "--uplink is for the embedded host",
         advice: "the host at \(bus.text) has its uplinks in its configuration")
+    }
+    if bus == .embedded, let problem = network.uplink.problem {
+      throw GatewayError(
+        .usage, what: what, why: "uplink \(network.uplink): \(problem)", advice: "name another --uplink")
     }
   }
 }
@@ -51,11 +67,13 @@ public func bringLinkDown(
 ) throws(GatewayError) {
   let runtime = RuntimeDirectory.current
   let key = LinkRequest.key(name, namespace)
-  let isStale = LinkRecord.load(key, in: runtime).map { !$0.isAlive } ?? false
+  // A name with slashes would lead to another one's state.
+  let isKnown = runtime.linkKeys().contains(key)
+  let isStale = isKnown && (LinkRecord.load(key, in: runtime).map { !$0.isAlive } ?? false)
   runtime.cleanUpStale()
   // What a killed process left behind is gone now: that is what was asked for.
   if isStale { return }
-  guard let record = LinkRecord.load(key, in: runtime) else {
+  guard isKnown, let record = LinkRecord.load(key, in: runtime) else {
     let links = runtime.linkKeys().joined(separator: ", ")
     throw GatewayError(
       .notFound, what: "link \(name)",

@@ -67,7 +67,7 @@ public final class LinkProcess: Sendable {
     defer { link.close() }
     bus.observe { [weak link] event in
       if let line = event.logLine { log.write(line) }
-      link?.wake()
+      if case .gaveUp = event { link?.giveUp() } else { link?.wake() }
     }
     var record = LinkRecord(
       name: request.name, netns: request.namespace, process: ownProcess(),
@@ -114,7 +114,7 @@ public final class LinkProcess: Sendable {
     }
   }
 
-  /// Waits for the end: a signal, or the link gone.
+  /// Waits for the end: a signal, or the link or the host gone for good.
   private func serve(_ link: SyntheticLink) {
     while true {
       let ready = waitForInput(
@@ -124,6 +124,7 @@ public final class LinkProcess: Sendable {
         log.write("the link was deleted")
         return
       }
+      if link.hasGivenUp { return }
     }
   }
 

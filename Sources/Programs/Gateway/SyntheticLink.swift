@@ -33,6 +33,7 @@ final class SyntheticLink: Sendable {
     var filter: EthernetFilter?
     var failure: String?
     var address: MACAddress?
+    var hasGivenUp = false
   }
 
   /// Brings the NIC and the link up.
@@ -99,6 +100,15 @@ final class SyntheticLink: Sendable {
 
   /// Tells the control thread to look around: a device has come or gone.
   func wake() { notice.signal() }
+
+  /// Says that the host will not come back.
+  func giveUp() {
+    state.withLock { $0.hasGivenUp = true }
+    notice.signal()
+  }
+
+  /// Whether the host is gone for good.
+  var hasGivenUp: Bool { state.withLock { $0.hasGivenUp } }
 
   /// Whether frames can move: the host is there.
   var isConnected: Bool { state.withLock { !$0.cables.isEmpty } }

@@ -61,7 +61,7 @@ final class HostNetworks: Sendable {
     case .none: return .none
     case .responder(let text):
       guard let interface = IPv4Interface(text) else {
-        throw .uplink(uplink, "`\(text)` is no IPv4 address with a prefix length, like 10.77.0.1/24")
+        throw .uplink(uplink, uplink.problem ?? "it is no IPv4 address")
       }
       // Every MTU of a guest takes what is cut for 1500.
       return .responder(Responder(ipv4: interface, mtu: min(mtu, 1500)))

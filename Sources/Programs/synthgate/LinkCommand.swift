@@ -43,10 +43,10 @@ struct LinkUp: ParsableCommand {
   @Option(help: "What is behind the NIC of the embedded host: \(Uplink.forms).")
   var uplink: Uplink?
 
-  @Option(help: "An address with its prefix length; can be repeated.")
+  @Option(help: "An address with its prefix length; can be repeated.", transform: IPNetwork.argument)
   var address: [IPNetwork] = []
 
-  @Option(help: "A route: NET/LENGTH, or NET/LENGTH,GATEWAY; can be repeated.")
+  @Option(help: "A route: NET/LENGTH, or NET/LENGTH,GATEWAY; can be repeated.", transform: IPRoute.argument)
   var route: [IPRoute] = []
 
   @Option(help: "The default gateway.")
@@ -67,7 +67,7 @@ struct LinkUp: ParsableCommand {
   @Option(help: "Queues, each with a thread and a channel; without it one per processor, at most 4.")
   var queues: Int?
 
-  @Option(help: "Seconds for which the link waits without carrier for a host that is gone.")
+  @Option(help: "Seconds for which the link waits without carrier for a host that is gone; then it ends.")
   var reconnect = 3600
 
   @Flag(help: "Stay in the foreground until the link ends.")

@@ -18,19 +18,21 @@ extension IPAddress: ExpressibleByArgument {
   public init?(argument: String) { self.init(argument) }
 }
 
-extension IPNetwork: ExpressibleByArgument {
+extension IPNetwork {
   /// The address and prefix length that an argument names.
-  public init?(argument: String) {
-    guard let network = try? IPNetwork(parsing: argument) else { return nil }
-    self = network
+  ///
+  /// - Throws: what is wrong with it.
+  static func argument(_ text: String) throws -> IPNetwork {
+    do { return try IPNetwork(parsing: text) } catch { throw ValidationError(error.problem) }
   }
 }
 
-extension IPRoute: ExpressibleByArgument {
+extension IPRoute {
   /// The route that an argument names.
-  public init?(argument: String) {
-    guard let route = try? IPRoute(parsing: argument) else { return nil }
-    self = route
+  ///
+  /// - Throws: what is wrong with it.
+  static func argument(_ text: String) throws -> IPRoute {
+    do { return try IPRoute(parsing: text) } catch { throw ValidationError(error.problem) }
   }
 
   /// How the route is written as an argument.

@@ -207,14 +207,22 @@ extension VMBusClient {
     case timedOut
   }
 
+  /// How long the host may take for an answer: a host that has let a whole such time pass, and has said nothing since, does
+  /// not get another one for each of the many requests of an orderly end.
+  var answerMilliseconds: Int {
+    state.withLock { $0.isMute } ? min(100, settings.answerMilliseconds) : settings.answerMilliseconds
+  }
+
   /// Waits until `body` answers something, the connection `generation` is gone, or the time is over.
   func waitFor<R: Sendable>(
     _ generation: Int, milliseconds: Int? = nil, until body: (inout State) -> R?
   ) -> Outcome<R> {
-    let outcome = state.wait(milliseconds: milliseconds ?? settings.answerMilliseconds) { state -> Outcome<R>? in
+    let most = milliseconds ?? answerMilliseconds
+    let outcome = state.wait(milliseconds: most) { state -> Outcome<R>? in
       guard state.isAlive, state.generation == generation, !state.isUnloaded else { return .lost }
       return body(&state).map { .answer($0) }
     }
+    if outcome == nil, most >= settings.answerMilliseconds { state.withLock { $0.isMute = true } }
     return outcome ?? .timedOut
   }
 }

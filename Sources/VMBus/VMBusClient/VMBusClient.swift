@@ -40,6 +40,8 @@ public final class VMBusClient: Sendable {
     /// Counts the connections; what belongs to an older one is lost.
     var generation = 0
     var isAlive = false
+    /// The host owes an answer for too long, and has said nothing since.
+    var isMute = false
     var link: (any BusLink)?
     var connection = ClientConnection()
     var isEnumerated = false
@@ -138,7 +140,7 @@ public final class VMBusClient: Sendable {
       return (state.link, !actions.isEmpty)
     }
     if isUnloading {
-      _ = state.wait(milliseconds: settings.answerMilliseconds) { $0.isUnloaded || !$0.isAlive ? true : nil }
+      _ = state.wait(milliseconds: answerMilliseconds) { $0.isUnloaded || !$0.isAlive ? true : nil }
     }
     link?.end(reason: "the guest leaves")
     _ = state.wait(milliseconds: settings.answerMilliseconds) { $0.isAlive ? nil : true }
@@ -151,6 +153,7 @@ public final class VMBusClient: Sendable {
     let generation = state.withLock { state in
       state.generation += 1
       state.isAlive = true
+      state.isMute = false
       state.connection = ClientConnection(versions: settings.versions, monitorPages: monitorPages)
       state.isEnumerated = false
       state.refusal = nil
@@ -197,6 +200,7 @@ public final class VMBusClient: Sendable {
   func received(_ message: [UInt8], generation: Int) {
     state.withLock { state in
       guard state.generation == generation, state.isAlive else { return }
+      state.isMute = false
       perform(state.connection.receive(message), &state)
     }
   }

@@ -1,4 +1,6 @@
 public import Ethernet
+import EthernetSwitch
+import TapLink
 public import VMBusProtocol
 import YAMLDocument
 
@@ -69,6 +71,21 @@ public enum Uplink: Sendable, Hashable, CustomStringConvertible {
     }
   }
 
+  /// What is wrong with it before anybody tries to open it; nil when nothing is.
+  public var problem: String? {
+    switch self {
+    case .tap(let name):
+      do throws(TapError) { try TapOptions.check(name: name) } catch { return "\(error)" }
+      return nil
+    case .stream(let path):
+      return path.utf8.count > 107 ? "the path of a socket has at most 107 bytes" : nil
+    case .responder(let text):
+      return IPv4Interface(text) == nil
+        ? "`\(text)` is not the IPv4 address of a host with a prefix length, like 10.77.0.1/24" : nil
+    case .none: return nil
+    }
+  }
+
   /// As it is written.
   public var description: String {
     switch self {
@@ -95,6 +112,7 @@ extension NetworkConfiguration {
     guard case .scalar(let text, _) = uplinkNode.value, let uplink = Uplink(text) else {
       throw reader.fault(uplinkNode, "`uplink` must be \(Uplink.forms)")
     }
+    if let problem = uplink.problem { throw reader.fault(uplinkNode, "`uplink`: \(problem)") }
     self.uplink = uplink
     switchName = try reader.text("switch") ?? uplink.description
     mtu = try reader.integer("mtu", in: Self.mtus, default: 9000)
