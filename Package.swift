@@ -142,7 +142,8 @@ let package = Package(
     .executableTarget(
       name: "benchmark",
       dependencies: [
-        "DiskFS", "DiskImage", "FUSEBridge", "SharedMemory", "LinuxIO",
+        "DiskFS", "DiskImage", "FUSEBridge", "VMBusServer", "VMBusClient", "VMBusProtocol", "Netvsc", "Netvsp",
+        "EthernetSwitch", "TapLink", "Ethernet", "SharedMemory", "LinuxIO", "WireBytes",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Tests/Benchmarks", swiftSettings: strict),

@@ -7,5 +7,5 @@ struct Benchmark: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "benchmark",
     abstract: "Measure Synthgate against its peers on this machine.",
-    subcommands: [StorageCommand.self, ServeNull.self, ServeDirect.self])
+    subcommands: [StorageCommand.self, FramesCommand.self, ServeNull.self, ServeDirect.self, ServeCable.self])
 }
