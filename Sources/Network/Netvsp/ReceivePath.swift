@@ -36,7 +36,7 @@ struct ReceivePath: ~Copyable {
   /// The size of an NVSP message, in bytes.
   var messageByteCount = NVSPVersion.v1.hostMessageByteCount
 
-  /// The room for the next frame: the sub-allocations that the pool gives away next. A frame takes the first ones, and the
+  /// The room for the next frame: the sub-allocations that the pool gives away next. A frame takes the first ones, the
   /// others stay.
   var room = ScatterTable(capacity: 2 * maximumPieceCount)
   /// How many sub-allocations it has; 0 if there is none.
@@ -234,18 +234,23 @@ struct ReceivePath: ~Copyable {
   private mutating func deliver(start: Int, byteCount: Int, offload: FrameOffload, headerCount: Int) {
     // The tag that was taken out does not count.
     guard offload.segmentation != .none || byteCount <= frameByteCount + 4 else { return counters.receiveErrors.add(1) }
-    var offload = offload
+    var told = offload
+    if offload.needsChecksum { told.checksum = .verified }
+    var information = PacketInformation(
+      receiving: told, headers: headers.rawSpan.extracting(first: headerCount),
+      hashInfo: hashInfo(offload, headerCount: headerCount))
     if case .partial(let sumStart, let field) = offload.checksum {
-      guard completeChecksum(start: start, byteCount: byteCount, Int(sumStart), Int(field)) else {
+      let word = ReceiveChecksum(rawValue: information.checksum ?? 0)
+      if offload.segmentation != .none, byteCount > frameByteCount, word.contains(.tcpSucceeded) {
+        // A frame longer than the MTU reaches no medium as it is: the guest is told that the checksum is good, and that
+        // the field does not hold it. So nobody has to read the whole frame.
+        information.checksum = word.union(.tcpValueInvalid).rawValue
+      } else if !completeChecksum(start: start, byteCount: byteCount, Int(sumStart), Int(field)) {
         return counters.receiveErrors.add(1)
       }
-      offload.checksum = .verified
     }
     let destination = headers.rawSpan.be64(at: 0) >> 16
     counters.received.count(destination, byteCount: byteCount)
-    var information = PacketInformation(
-      receiving: offload, headers: headers.rawSpan.extracting(first: headerCount),
-      hashInfo: hashInfo(offload, headerCount: headerCount))
     let pieceCount = (start + byteCount + capacity - 1) / capacity
     if pieceCount > 1 { nextFrameID &+= 1 }
     var skip = start
