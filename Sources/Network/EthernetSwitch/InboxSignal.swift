@@ -6,6 +6,8 @@ import Synchronization
 final class InboxSignal: Sendable {
   private let event: EventFD
   private let isSleeping = Atomic<Bool>(false)
+  /// Whether the event may be readable; saves the consumer a system call in every round.
+  private let isSignalled = Atomic<Bool>(false)
 
   init() throws(Errno) {
     event = try EventFD()
@@ -19,8 +21,11 @@ final class InboxSignal: Sendable {
     // one of the two always sees the other.
     fullMemoryFence()
     guard isSleeping.load(ordering: .relaxed) else { return }
-    // Of several producers one signals.
-    if isSleeping.exchange(false, ordering: .relaxed) { event.signal() }
+    // Of several producers one signals. The event is readable before the flag shows, so that what the flag announces is
+    // always there to be drained.
+    guard isSleeping.exchange(false, ordering: .relaxed) else { return }
+    event.signal()
+    isSignalled.store(true, ordering: .releasing)
   }
 
   /// Called by the consumer before it looks for frames a last time and sleeps.
@@ -33,6 +38,7 @@ final class InboxSignal: Sendable {
   /// one wake-up for nothing.
   func finishSleep() {
     isSleeping.store(false, ordering: .relaxed)
+    guard isSignalled.load(ordering: .relaxed), isSignalled.exchange(false, ordering: .acquiring) else { return }
     event.drain()
   }
 }
