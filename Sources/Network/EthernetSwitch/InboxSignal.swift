@@ -6,7 +6,8 @@ import Synchronization
 final class InboxSignal: Sendable {
   private let event: EventFD
   private let isSleeping = Atomic<Bool>(false)
-  /// Whether the event may be readable; saves the consumer a system call in every round.
+  /// Whether the event is readable, or about to be: there is one signal at most on its way. Saves the consumer a system call
+  /// in every round.
   private let isSignalled = Atomic<Bool>(false)
 
   init() throws(Errno) {
@@ -21,11 +22,9 @@ final class InboxSignal: Sendable {
     // one of the two always sees the other.
     fullMemoryFence()
     guard isSleeping.load(ordering: .relaxed) else { return }
-    // Of several producers one signals. The event is readable before the flag shows, so that what the flag announces is
-    // always there to be drained.
+    // Of several producers one signals; none while a signal is on its way that wakes the consumer just as well.
     guard isSleeping.exchange(false, ordering: .relaxed) else { return }
-    event.signal()
-    isSignalled.store(true, ordering: .releasing)
+    if !isSignalled.exchange(true, ordering: .acquiringAndReleasing) { event.signal() }
   }
 
   /// Called by the consumer before it looks for frames a last time and sleeps.
@@ -38,7 +37,10 @@ final class InboxSignal: Sendable {
   /// one wake-up for nothing.
   func finishSleep() {
     isSleeping.store(false, ordering: .relaxed)
-    guard isSignalled.load(ordering: .relaxed), isSignalled.exchange(false, ordering: .acquiring) else { return }
-    event.drain()
+    // A signal that is not there yet is drained the next time. The exchange makes the frame visible of a producer that
+    // has found the flag set.
+    if isSignalled.load(ordering: .relaxed), event.drain() {
+      _ = isSignalled.exchange(false, ordering: .acquiringAndReleasing)
+    }
   }
 }
