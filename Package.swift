@@ -11,7 +11,7 @@ let strict: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"),
   .strictMemorySafety(),
   .treatAllWarnings(as: .error),
-  .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+  .unsafeFlags(["-cross-module-optimization", "-enforce-exclusivity=unchecked"], .when(configuration: .release)),
 ]
 
 /// A target at `Sources/<wing>/<name>`.
@@ -142,7 +142,8 @@ let package = Package(
     .executableTarget(
       name: "benchmark",
       dependencies: [
-        "DiskFS", "DiskImage", "FUSEBridge", "TapLink", "Ethernet", "NetlinkRoute", "SharedMemory", "LinuxIO",
+        "DiskFS", "DiskImage", "FUSEBridge", "VMBusServer", "VMBusClient", "VMBusProtocol", "Netvsc", "Netvsp",
+        "EthernetSwitch", "TapLink", "Ethernet", "NetlinkRoute", "SharedMemory", "LinuxIO", "WireBytes",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Tests/Benchmarks", swiftSettings: strict),

@@ -8,6 +8,7 @@ struct Benchmark: ParsableCommand {
     commandName: "benchmark",
     abstract: "Measure Synthgate against its peers on this machine.",
     subcommands: [
-      StorageCommand.self, NetworkCommand.self, ServeNull.self, ServeDirect.self, ForwardFrames.self,
+      StorageCommand.self, NetworkCommand.self, FramesCommand.self, ServeNull.self, ServeDirect.self,
+      ForwardFrames.self,
     ])
 }

@@ -72,8 +72,8 @@ final class FrameRouter {
   }
 
   private func decide(from source: MemberID, requiredAddress: MACAddress?) -> Target {
-    let first = header.rawSpan.be64(at: 0)
-    let sender = MACAddress(value: first << 32 | UInt64(header.rawSpan.be32(at: 8)))
+    let (first, second) = header.withMutableBytes { ($0.bytes.be64(at: 0), $0.bytes.be32(at: 8)) }
+    let sender = MACAddress(value: first << 32 | UInt64(second))
     destination = MACAddress(value: first >> 16)
     guard sender.isUsable else {
       fabric.tally.malformed.add(1, ordering: .relaxed)

@@ -6,6 +6,9 @@ import Synchronization
 final class InboxSignal: Sendable {
   private let event: EventFD
   private let isSleeping = Atomic<Bool>(false)
+  /// Whether the event is readable, or about to be: there is one signal at most on its way. Saves the consumer a system call
+  /// in every round.
+  private let isSignalled = Atomic<Bool>(false)
 
   init() throws(Errno) {
     event = try EventFD()
@@ -19,8 +22,9 @@ final class InboxSignal: Sendable {
     // one of the two always sees the other.
     fullMemoryFence()
     guard isSleeping.load(ordering: .relaxed) else { return }
-    // Of several producers one signals.
-    if isSleeping.exchange(false, ordering: .relaxed) { event.signal() }
+    // Of several producers one signals; none while a signal is on its way that wakes the consumer just as well.
+    guard isSleeping.exchange(false, ordering: .relaxed) else { return }
+    if !isSignalled.exchange(true, ordering: .acquiringAndReleasing) { event.signal() }
   }
 
   /// Called by the consumer before it looks for frames a last time and sleeps.
@@ -33,6 +37,10 @@ final class InboxSignal: Sendable {
   /// one wake-up for nothing.
   func finishSleep() {
     isSleeping.store(false, ordering: .relaxed)
-    event.drain()
+    // A signal that is not there yet is drained the next time. The exchange makes the frame visible of a producer that
+    // has found the flag set.
+    if isSignalled.load(ordering: .relaxed), event.drain() {
+      _ = isSignalled.exchange(false, ordering: .acquiringAndReleasing)
+    }
   }
 }

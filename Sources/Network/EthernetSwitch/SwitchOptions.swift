@@ -40,7 +40,7 @@ public struct SwitchOptions: Sendable {
   /// The most queues of a port.
   public var maximumQueueCount = 64
   /// Now, in seconds of a clock that never goes back.
-  public var clock: @Sendable () -> UInt64 = { monotonicNanoseconds() / 1_000_000_000 }
+  public var clock: @Sendable () -> UInt64 = { monotonicSeconds() }
 
   /// The usual.
   public init() {}

@@ -76,7 +76,7 @@ extension NetvscQueue {
         release(state.slot)
       }
       let plan = plan(offload, headerByteCount: state.headerByteCount, frameByteCount: byteCount)
-      copyIn(sendHeaders.rawSpan.extracting(first: state.headerByteCount), slot, at: Self.roomOffset)
+      copyHeadersIn(state.headerByteCount, slot, at: Self.roomOffset)
       if case .segment = plan {
         // Never for pieces of that size; and never twice.
         drop(slot)

@@ -9,13 +9,14 @@ import WireBytes
 extension NetvscQueue {
   func forward(to sink: any EthernetSink, limit: Int) -> ForwardResult {
     beginTurn()
-    takePackets()
+    var mayHaveMore = takePackets()
     if cut != nil { continueCutting() }
     var count = 0
     isSinkFull = false
     while count < limit {
       if !isFrameReady, !makeFrame() {
-        guard takePackets() else { break }
+        guard mayHaveMore else { break }
+        mayHaveMore = takePackets()
         continue
       }
       let list = frameTable.list

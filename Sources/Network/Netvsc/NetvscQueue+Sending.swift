@@ -42,7 +42,7 @@ extension NetvscQueue {
     }
     let plan = plan(offload, headerByteCount: count, frameByteCount: byteCount)
     if offload.segmentation != .none, case .send = plan {
-      copyIn(sendHeaders.rawSpan.extracting(first: count), slot, at: dataOffset)
+      copyHeadersIn(count, slot, at: dataOffset)
     }
     carryOut(plan, slot, dataOffset: dataOffset, byteCount: byteCount, offload)
   }
@@ -79,7 +79,7 @@ extension NetvscQueue {
       }
     copyIn(frame.bytes, slot, at: dataOffset)
     // What was planned with is what is sent, whatever became of the original since.
-    copyIn(sendHeaders.rawSpan.extracting(first: count), slot, at: dataOffset)
+    copyHeadersIn(count, slot, at: dataOffset)
     carryOut(plan, slot, dataOffset: dataOffset, byteCount: byteCount, frame.offload)
     return true
   }

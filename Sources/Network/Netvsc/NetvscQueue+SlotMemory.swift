@@ -43,6 +43,11 @@ extension NetvscQueue {
     }
   }
 
+  /// Copies the first `count` bytes of `sendHeaders` in.
+  func copyHeadersIn(_ count: Int, _ slot: Int, at offset: Int) {
+    sendHeaders.withMutableBytes { copyIn($0.bytes.extracting(first: count), slot, at: offset) }
+  }
+
   func copyIn(_ source: MemorySlice, _ slot: Int, at offset: Int) {
     var done = 0
     while done < source.byteCount {

@@ -54,6 +54,9 @@ struct ChannelServer: ~Copyable {
   /// Whether `readiness` watches the queue: not while the guest has no room for what it would tell.
   private var isWatching = true
   private var isGuestFull = false
+  /// Whether the last round left something that no descriptor tells: it stopped at a limit, or did other work than to move
+  /// packets and frames.
+  private var mustLookAgain = false
 
   /// A server whose `readiness` watches `signal` and `queue` already.
   init(
@@ -83,19 +86,25 @@ struct ChannelServer: ~Copyable {
     var idleCount = 0
     var roundCount = 0
     while true {
-      if round() {
+      mustLookAgain = false
+      let hasWorked = round()
+      if hasWorked {
         worked = true
         roundCount += 1
-        if roundCount < Self.runLimit { continue }
-        // There may be more: whoever runs this comes back.
-        signal.raise()
-        return true
+        if roundCount == Self.runLimit {
+          // There may be more: whoever runs this comes back.
+          signal.raise()
+          return true
+        }
+        // A queue that was drained is not read once more: the descriptor that it is waited for by tells what comes.
+        if mustLookAgain { continue }
       }
       guard !isSilent else { return worked }
       let isBlocked = transmit.transfer != nil
       watch(!queue.isEnded && (!isGuestFull || isBlocked))
       // While the guest is full, frames that have come are no reason to look again.
       guard queue.prepareToWait(forRoom: isBlocked), !isGuestFull else { return worked }
+      if hasWorked { continue }
       idleCount += 1
       if idleCount >= Self.idleLimit { return true }
     }
@@ -105,13 +114,20 @@ struct ChannelServer: ~Copyable {
   private mutating func round() -> Bool {
     signal.consume()
     guard !isSilent else { return false }
-    if session.generation.load(ordering: .acquiring) != knownGeneration { refreshPlan() }
+    if session.generation.load(ordering: .acquiring) != knownGeneration {
+      refreshPlan()
+      mustLookAgain = true
+    }
     // Looked at before the ring is drained: what the guest wrote before it wanted its buffers back is served.
     let isRevoked = plan.isRevoked
     var worked = sendOwed()
+    if plan.isRevoked || worked { mustLookAgain = true }
     worked = takePackets() || worked
     if isRevoked, transmit.transfer == nil, owed.isEmpty { worked = letGoOfBuffers() || worked }
-    if isPrimary { worked = serveControl() || worked }
+    if isPrimary, serveControl() {
+      worked = true
+      mustLookAgain = true
+    }
     worked = forward() || worked
     if let error = sink.fault { fail(error) }
     if worked, !isSilent {
@@ -173,6 +189,7 @@ struct ChannelServer: ~Copyable {
       worked = true
       queue.flush()
     }
+    if worked, count == Self.roundLimit || !owed.isEmpty || transmit.transfer != nil { mustLookAgain = true }
     return worked
   }
 
@@ -217,6 +234,7 @@ struct ChannelServer: ~Copyable {
     if result.frameCount > 0 { queue.flush() }
     isGuestFull = result.isBlocked || sink.isStuck
     if isGuestFull { _ = sink.takeRoomNotice() }
+    if isGuestFull || result.frameCount >= Self.roundLimit { mustLookAgain = true }
     return result.frameCount > 0
   }
 

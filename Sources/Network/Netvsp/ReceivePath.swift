@@ -36,8 +36,9 @@ struct ReceivePath: ~Copyable {
   /// The size of an NVSP message, in bytes.
   var messageByteCount = NVSPVersion.v1.hostMessageByteCount
 
-  /// The room that was reserved last.
-  var room = ScatterTable(capacity: maximumPieceCount)
+  /// The room for the next frame: the sub-allocations that the pool gives away next. A frame takes the first ones, the
+  /// others stay.
+  var room = ScatterTable(capacity: 2 * maximumPieceCount)
   /// How many sub-allocations it has; 0 if there is none.
   var roomPieceCount = 0
   /// Room for frames that nobody wants.
@@ -112,7 +113,6 @@ struct ReceivePath: ~Copyable {
       _ = room.append(scratch.slice)
       return FrameRoom(bytes: room.list)
     }
-    if roomPieceCount > 0, !isScratch { return FrameRoom(bytes: room.list) }
     let isLong = coalesces4 || coalesces6
     let longest = isLong ? FrameRoom.maximumFrameByteCount + 64 : 1
     guard prepareRoom(pieceCount: (longest + capacity - 1) / capacity) else { return nil }
@@ -123,26 +123,24 @@ struct ReceivePath: ~Copyable {
   /// as many.
   mutating func prepareRoom(pieceCount count: Int) -> Bool {
     isScratch = false
-    roomPieceCount = 0
     guard let buffer, capacity > 0 else { return false }
     guard pool.freeCount >= count else {
       counters.receiveNoBuffer.add(1)
       return false
     }
     if rangeCount + count > maximumRangeCount, !sendPacket() { return false }
-    room.removeAll()
-    for index in 0..<count {
-      let start = pool.candidate(index) * subAllocationByteCount + ChannelPlan.headerByteCount
+    if roomPieceCount == 0 { room.removeAll() }
+    while roomPieceCount < count {
+      let start = pool.candidate(roomPieceCount) * subAllocationByteCount + ChannelPlan.headerByteCount
       guard room.append(buffer.slice(at: start, count: capacity)) else { return false }
+      roomPieceCount += 1
     }
-    roomPieceCount = count
     return true
   }
 
   // MARK: Frames
 
   mutating func commit(start: Int, byteCount: Int, offload: FrameOffload) {
-    defer { roomPieceCount = 0 }
     // The guest may have taken its buffer back since.
     if isScratch || !isReceiving || roomPieceCount == 0 { return counters.receiveDiscards.add(1) }
     let list = room.list
@@ -185,7 +183,6 @@ struct ReceivePath: ~Copyable {
     }
     room.list.copyIn(frame.bytes)
     deliver(start: 0, byteCount: byteCount, offload: frame.offload, headerCount: headerCount)
-    roomPieceCount = 0
     return true
   }
 
@@ -207,7 +204,6 @@ struct ReceivePath: ~Copyable {
 
   /// A private copy of the frame in the room, which is free again; nil for what is none.
   mutating func takeOut(start: Int, byteCount: Int) -> MemorySlice? {
-    defer { roomPieceCount = 0 }
     let list = room.list
     guard roomPieceCount > 0, start >= 0, byteCount >= 14, start + byteCount <= list.byteCount else { return nil }
     let copy = scratch.slice.slice(at: 0, count: byteCount)
@@ -238,18 +234,23 @@ struct ReceivePath: ~Copyable {
   private mutating func deliver(start: Int, byteCount: Int, offload: FrameOffload, headerCount: Int) {
     // The tag that was taken out does not count.
     guard offload.segmentation != .none || byteCount <= frameByteCount + 4 else { return counters.receiveErrors.add(1) }
-    var offload = offload
+    var told = offload
+    if offload.needsChecksum { told.checksum = .verified }
+    var information = PacketInformation(
+      receiving: told, headers: headers.rawSpan.extracting(first: headerCount),
+      hashInfo: hashInfo(offload, headerCount: headerCount))
     if case .partial(let sumStart, let field) = offload.checksum {
-      guard completeChecksum(start: start, byteCount: byteCount, Int(sumStart), Int(field)) else {
+      let word = ReceiveChecksum(rawValue: information.checksum ?? 0)
+      if offload.segmentation != .none, byteCount > frameByteCount, word.contains(.tcpSucceeded) {
+        // A frame longer than the MTU reaches no medium as it is: the guest is told that the checksum is good, and that
+        // the field does not hold it. So nobody has to read the whole frame.
+        information.checksum = word.union(.tcpValueInvalid).rawValue
+      } else if !completeChecksum(start: start, byteCount: byteCount, Int(sumStart), Int(field)) {
         return counters.receiveErrors.add(1)
       }
-      offload.checksum = .verified
     }
     let destination = headers.rawSpan.be64(at: 0) >> 16
     counters.received.count(destination, byteCount: byteCount)
-    var information = PacketInformation(
-      receiving: offload, headers: headers.rawSpan.extracting(first: headerCount),
-      hashInfo: hashInfo(offload, headerCount: headerCount))
     let pieceCount = (start + byteCount + capacity - 1) / capacity
     if pieceCount > 1 { nextFrameID &+= 1 }
     var skip = start
@@ -265,6 +266,8 @@ struct ReceivePath: ~Copyable {
       // Of the later pieces only the place counts.
       information = PacketInformation()
     }
+    room.removeFirst(pieceCount)
+    roomPieceCount -= pieceCount
   }
 
   /// Sums a partial frame in place: the guest can only harm itself by changing it meanwhile.

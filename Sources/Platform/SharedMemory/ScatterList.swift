@@ -92,10 +92,11 @@ import CLinux
 
 /// Room for the pieces of one transfer, allocated once and reused for each request of a slot.
 @safe public struct ScatterTable: ~Copyable {
-  // SAFETY: owned; `capacity` entries, of which `count` are initialized.
+  // SAFETY: owned; `capacity` entries, of which `count` from `start` on are initialized; `start + count <= capacity`.
   private let entries: UnsafeMutablePointer<iovec>
   /// The most pieces it holds.
   public let capacity: Int
+  private var start = 0
   private var count = 0
   private var byteCount = 0
 
@@ -113,6 +114,7 @@ import CLinux
 
   /// Forgets all pieces.
   public mutating func removeAll() {
+    start = 0
     count = 0
     byteCount = 0
   }
@@ -120,20 +122,41 @@ import CLinux
   /// Appends a piece, joined with the last one where the two are neighbours; false when there is no room.
   public mutating func append(_ slice: MemorySlice) -> Bool {
     if slice.byteCount == 0 { return true }
-    // SAFETY: `count` never exceeds `capacity`; the entries below it are initialized.
-    if count > 0, unsafe entries[count - 1].iov_base! + entries[count - 1].iov_len == slice.base {
-      unsafe entries[count - 1].iov_len += slice.byteCount
+    let end = start + count
+    // SAFETY: `end` never exceeds `capacity`; the `count` entries before it are initialized.
+    if count > 0, unsafe entries[end - 1].iov_base! + entries[end - 1].iov_len == slice.base {
+      unsafe entries[end - 1].iov_len += slice.byteCount
     } else {
       guard count < capacity else { return false }
-      unsafe (entries + count).initialize(to: iovec(iov_base: slice.base, iov_len: slice.byteCount))
+      if end == capacity { moveToStart() }
+      unsafe (entries + start + count).initialize(to: iovec(iov_base: slice.base, iov_len: slice.byteCount))
       count += 1
     }
     byteCount += slice.byteCount
     return true
   }
 
+  /// Forgets the first `number` pieces; the others stay as they are.
+  public mutating func removeFirst(_ number: Int) {
+    precondition(number >= 0 && number <= count)
+    for index in start..<(start + number) {
+      // SAFETY: an initialized entry, see above.
+      unsafe byteCount -= entries[index].iov_len
+    }
+    start += number
+    count -= number
+  }
+
+  private mutating func moveToStart() {
+    for index in 0..<count {
+      // SAFETY: reads an initialized entry; its new place comes before all that are still to be read.
+      unsafe entries[index] = entries[start + index]
+    }
+    start = 0
+  }
+
   /// The pieces. Valid until the table is changed or ends: keep both for the request that uses the list.
   public var list: ScatterList {
-    unsafe ScatterList(entries: entries, count: count, byteCount: byteCount)
+    unsafe ScatterList(entries: entries + start, count: count, byteCount: byteCount)
   }
 }

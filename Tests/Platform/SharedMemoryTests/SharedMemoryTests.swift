@@ -116,6 +116,28 @@ import Testing
     }
   }
 
+  /// Pieces that leave in front and come behind, past the end of the table's memory.
+  @Test func slidingTable() throws {
+    let region = try MemoryRegion(anonymous: 4096)
+    let pieces = (0..<16).map { region.slice.slice(at: $0 * 64, count: 32 + $0) }
+    var table = ScatterTable(capacity: 4)
+    for piece in pieces[..<3] {
+      let fits = table.append(piece)
+      #expect(fits)
+    }
+    for next in 3..<16 {
+      let fits = table.append(pieces[next])
+      #expect(fits)
+      table.removeFirst(1)
+      let list = table.list
+      #expect((0..<list.count).map { list[$0] } == Array(pieces[(next - 2)...next]))
+      #expect(list.byteCount == pieces[(next - 2)...next].reduce(0) { $0 + $1.byteCount })
+    }
+    table.removeFirst(3)
+    let none = table.list
+    #expect(none.count == 0 && none.byteCount == 0)
+  }
+
   @Test func fullTableRefuses() throws {
     let slice = try MemoryRegion(anonymous: 4096)
     var table = ScatterTable(capacity: 1)
