@@ -21,8 +21,8 @@ extension EndToEnd {
     }
 
     /// The link stays what it is, and larger frames flow.
-    @Test func mtu() throws {
-      try Wire.with { wire in
+    @Test(arguments: [false, true]) func mtu(isEmbedded: Bool) throws {
+      try Wire.with(isEmbedded: isEmbedded) { wire in
         let index = try wire.guest.index("syn0")
         let addresses = try wire.guest.run("ip -br addr show dev syn0")
         try wire.outside.run("ip link set vsw0 mtu 9000")
@@ -80,8 +80,8 @@ extension EndToEnd {
     }
 
     /// A third machine behind a bridge of the guest reaches the outside, with an address that is not the NIC's.
-    @Test func bridge() throws {
-      try Wire.with { wire in
+    @Test(arguments: [false, true]) func bridge(isEmbedded: Bool) throws {
+      try Wire.with(isEmbedded: isEmbedded) { wire in
         let third = try wire.scratch.namespace("c")
         try wire.guest.run(
           """

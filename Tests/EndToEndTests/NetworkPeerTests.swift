@@ -84,6 +84,8 @@ extension EndToEnd {
           ip addr add 10.66.0.2/24 dev up0
           ip link set up0 up
           ip route add default via 10.66.0.1
+          # passt pings as a user.
+          echo 0 2147483647 > /proc/sys/net/ipv4/ping_group_range
           """)
         let socket = "/tmp/synthgate-e2e-\(getpid()).sock"
         defer { unlink(socket) }

@@ -4,8 +4,8 @@ import Testing
 extension EndToEnd {
   /// What users do with a link, between two machines.
   @Suite(.serialized) struct NetworkTraffic {
-    @Test func pings() throws {
-      try Wire.with { wire in
+    @Test(arguments: [false, true]) func pings(isEmbedded: Bool) throws {
+      try Wire.with(isEmbedded: isEmbedded) { wire in
         for size in ["0", "56", "1472", "1473", "20000", "65000"] {
           try #expect(wire.ping(Wire.outsideAddress, "-s", size), "-s \(size)")
           try #expect(wire.ping(Wire.outsideAddress6, "-s", size), "IPv6, -s \(size)")
@@ -19,8 +19,8 @@ extension EndToEnd {
       }
     }
 
-    @Test func iperf() throws {
-      try Wire.with { wire in
+    @Test(arguments: [false, true]) func iperf(isEmbedded: Bool) throws {
+      try Wire.with(isEmbedded: isEmbedded) { wire in
         let server = try wire.outside.start(["iperf3", "--server"])
         try waitUntil("iperf3 listens") { try wire.outside.run("ss -Htln sport = :5201") != "" }
         func measure(_ options: [String]) throws -> [String: Any] {
@@ -36,7 +36,7 @@ extension EndToEnd {
           let received = try #require(end["sum_received"] as? [String: Any])
           let rate = try #require(received["bits_per_second"] as? Double)
           #expect(rate > 100e6, "iperf3 \(options)")
-          print("iperf3 \(options.joined(separator: " ")): \((rate / 1e8).rounded() / 10) Gbit/s")
+          print("iperf3 \(isEmbedded ? "embedded " : "")\(options.joined(separator: " ")): \((rate / 1e8).rounded() / 10) Gbit/s")
         }
         for options in [[], ["--reverse"]] {
           let end = try measure(["--udp", "--bitrate", "50M", "--length", "1400"] + options)

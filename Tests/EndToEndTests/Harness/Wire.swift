@@ -2,11 +2,11 @@ import Foundation
 import LinuxIO
 import Testing
 
-/// A link of Synthgate in one namespace, with a host in a process of its own whose uplink is a TAP in another: two
-/// machines with a cable between them.
+/// A link of Synthgate in one namespace, with a host whose uplink is a TAP in another: two machines with a cable between
+/// them. The host is a process of its own, or embedded in that of the link.
 final class Wire {
   let scratch: Scratch
-  let host: HostProcess
+  private let host: HostProcess?
   /// Where the link `syn0` is.
   let guest: Namespace
   /// Where the host's TAP `vsw0` is.
@@ -19,35 +19,43 @@ final class Wire {
   static let mac = "00:15:5d:00:00:01"
 
   /// Runs `body` with a new wire, then takes the link down and ends the host.
-  static func with(mtu: Int = 1500, queues: Int = 2, _ body: (Wire) throws -> Void) throws {
+  static func with(isEmbedded: Bool = false, mtu: Int = 1500, _ body: (Wire) throws -> Void) throws {
     try Scratch.with { scratch in
-      let wire = try Wire(scratch, mtu: mtu, queues: queues)
+      let wire = try Wire(scratch, isEmbedded: isEmbedded, mtu: mtu)
       try body(wire)
       try wire.end()
     }
   }
 
-  private init(_ scratch: Scratch, mtu: Int, queues: Int) throws {
+  /// How another guest would name the bus.
+  var bus: String { host?.bus ?? "embedded" }
+
+  private init(_ scratch: Scratch, isEmbedded: Bool, mtu: Int) throws {
     self.scratch = scratch
     guest = try scratch.namespace("a")
     outside = try scratch.namespace("b")
-    host = try HostProcess(
-      scratch, networks: ["{ mac: \"\(Wire.mac)\", uplink: \"tap:vsw0\", queues: 4 }"], in: outside)
+    let network = "{ mac: \"\(Wire.mac)\", uplink: \"tap:vsw0\", queues: 4 }"
+    host = isEmbedded ? nil : try HostProcess(scratch, networks: [network], in: outside)
+    let bus = host.map { ["--bus", $0.bus] } ?? ["--uplink", "tap:vsw0", "--mac", Wire.mac]
+    // The TAP of an embedded host is where the command is run.
+    let options =
+      bus + [
+        "--mtu", "\(mtu)", "--queues", "2", "--address", "\(Wire.guestAddress)/24", "--address",
+        "\(Wire.guestAddress6)/64",
+      ]
+    try scratch.linkUp("syn0", in: guest, options, from: outside)
     try outside.run(
       """
       ip link set vsw0 mtu \(mtu)
       ip addr add \(Wire.outsideAddress)/24 dev vsw0
       ip addr add \(Wire.outsideAddress6)/64 dev vsw0 nodad
       """)
-    try scratch.linkUp(
-      "syn0", in: guest, "--bus", host.bus, "--mtu", "\(mtu)", "--queues", "\(queues)", "--address",
-      "\(Wire.guestAddress)/24", "--address", "\(Wire.guestAddress6)/64")
     try guest.waitForAddresses("syn0")
   }
 
   private func end() throws {
     try scratch.linkDown("syn0", in: guest)
-    try host.stop()
+    try host?.stop()
   }
 
   /// Whether `ping` gets an answer to each of its packets.
@@ -74,11 +82,15 @@ extension Namespace {
 }
 
 extension Scratch {
-  /// `synthgate link up`, which must succeed silently.
   func linkUp(_ name: String, in namespace: Namespace, _ options: String...) throws {
+    try linkUp(name, in: namespace, options)
+  }
+
+  /// `synthgate link up`, run in `origin`, which must succeed silently.
+  func linkUp(_ name: String, in namespace: Namespace, _ options: [String], from origin: Namespace? = nil) throws {
     let result = try run(
-      [try Program.path, "link", "up", name, "--netns", namespace.name] + options, environment: environment,
-      directory: path, timeLimit: 60)
+      (origin?.prefix ?? []) + [try Program.path, "link", "up", name, "--netns", namespace.name] + options,
+      environment: environment, directory: path, timeLimit: 60)
     guard result.code == 0 else {
       throw CommandFailure(description: "link up \(options) ended with \(result.code): \(result.error)")
     }
