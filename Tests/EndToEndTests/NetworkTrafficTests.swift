@@ -36,7 +36,8 @@ extension EndToEnd {
           let received = try #require(end["sum_received"] as? [String: Any])
           let rate = try #require(received["bits_per_second"] as? Double)
           #expect(rate > 100e6, "iperf3 \(options)")
-          print("iperf3 \(isEmbedded ? "embedded " : "")\(options.joined(separator: " ")): \((rate / 1e8).rounded() / 10) Gbit/s")
+          let words = (isEmbedded ? ["embedded"] : []) + options
+          print("iperf3 \(words.joined(separator: " ")): \((rate / 1e8).rounded() / 10) Gbit/s")
         }
         for options in [[], ["--reverse"]] {
           let end = try measure(["--udp", "--bitrate", "50M", "--length", "1400"] + options)
