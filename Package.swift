@@ -157,7 +157,7 @@ let package = Package(
       ]),
     // It drives the built program from outside; of ours it uses only what starts processes.
     .testTarget(
-      name: "EndToEndTests", dependencies: ["LinuxIO"], path: "Tests/EndToEndTests",
+      name: "EndToEndTests", dependencies: ["LinuxIO", "NetworkSupport"], path: "Tests/EndToEndTests",
       swiftSettings: [.enableUpcomingFeature("ExistentialAny"), .treatAllWarnings(as: .error)]),
     tests("WireBytes", "Platform"),
     tests("SCSI", "Storage", ["TestVectors", "WireBytes"]),

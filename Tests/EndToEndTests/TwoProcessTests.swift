@@ -1,21 +1,25 @@
 import Foundation
 import Testing
 
-/// A synthetic host in a process of its own, on the images of a host.yaml.
+/// A synthetic host in a process of its own, with the images and networks of a host.yaml.
 final class HostProcess {
   private let scratch: Scratch
   private let configuration: String
+  private let namespace: Namespace?
   private var command: Command?
   let socket: String
 
-  /// Writes host.yaml with a disk per line of `disks` (`{ lun: 0, image: ... }`) and starts the host.
-  init(_ scratch: Scratch, disks: [String]) throws {
+  /// Writes host.yaml with a disk per line of `disks` (`{ lun: 0, image: ... }`) and a NIC per line of `networks`
+  /// (`{ uplink: ... }`), and starts the host, in the namespace where its uplinks are to be.
+  init(_ scratch: Scratch, disks: [String] = [], networks: [String] = [], in namespace: Namespace? = nil) throws {
     self.scratch = scratch
+    self.namespace = namespace
     socket = scratch.file("host.sock")
     configuration = scratch.file("host.yaml")
-    let list = disks.map { "      - \($0)\n" }.joined()
-    try "listen: \(socket)\ncontrollers:\n  - disks:\n\(list)"
-      .write(toFile: configuration, atomically: true, encoding: .utf8)
+    var text = "listen: \(socket)\n"
+    if !disks.isEmpty { text += "controllers:\n  - disks:\n" + disks.map { "      - \($0)\n" }.joined() }
+    if !networks.isEmpty { text += "networks:\n" + networks.map { "  - \($0)\n" }.joined() }
+    try text.write(toFile: configuration, atomically: true, encoding: .utf8)
     try start()
   }
 
@@ -24,14 +28,16 @@ final class HostProcess {
 
   /// Starts it; it is ready when it listens.
   func start() throws {
-    let command = try scratch.startSynthgate("host", "--config", configuration)
+    let command = try Command(
+      (namespace?.prefix ?? []) + [try Program.path, "host", "--config", configuration],
+      environment: scratch.environment, directory: scratch.path)
     self.command = command
     try waitUntil("the host listens at \(socket)") {
       guard command.isRunning else {
         throw CommandFailure(description: "the host has ended: \(command.output)\(command.error)")
       }
-      // Connecting would be a guest; the kernel's table tells too.
-      return try String(contentsOfFile: "/proc/net/unix", encoding: .utf8).split(separator: "\n")
+      // Connecting would be a guest; the kernel's table tells too, one for each namespace.
+      return try String(contentsOfFile: "/proc/\(command.id)/net/unix", encoding: .utf8).split(separator: "\n")
         .contains { $0.hasSuffix(" " + socket) }
     }
   }

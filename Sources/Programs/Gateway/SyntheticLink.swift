@@ -207,7 +207,7 @@ final class SyntheticLink: Sendable {
       state.withLock { $0.mtu = max(1500, adapter.info.mtu) }
     }
     startCables()
-    log("the NIC is up: NVSP \(adapter.protocolVersion), \(queueCount) queues")
+    log("the NIC is up: \(adapter.protocolVersion), \(queueCount) queues")
   }
 
   // MARK: Administrator

@@ -2,9 +2,11 @@ import Foundation
 import Testing
 
 /// A directory of its own for one test, with a Synthgate that keeps its state in it. Whatever the test does, nothing of
-/// it stays: no mount, no loop device, no process, no file.
+/// it stays: no mount, no loop device, no link, no namespace, no process, no file.
 final class Scratch {
   let path: String
+  /// Those of `namespace(_:)`.
+  var namespaces: [Namespace] = []
 
   private init() throws {
     path = try must("mktemp", "-d", "/var/tmp/synthgate-test.XXXXXX").trimmingCharacters(in: .newlines)
@@ -125,17 +127,18 @@ final class Scratch {
   func expectNothingLeft(_ location: SourceLocation = #_sourceLocation) {
     // The process itself ends just after the command that told it to.
     try? waitUntil("nothing is left", seconds: 3) {
-      mounts.isEmpty && loopDevices.isEmpty && processes.isEmpty && stateFiles.isEmpty
+      mounts.isEmpty && loopDevices.isEmpty && processes.isEmpty && stateFiles.isEmpty && links.isEmpty
     }
     #expect(mounts == [], "mounts are left", sourceLocation: location)
     #expect(loopDevices == [], "loop devices are left", sourceLocation: location)
+    #expect(links == [], "links are left", sourceLocation: location)
     #expect(processes == [], "processes are left", sourceLocation: location)
     #expect(stateFiles == [], "state is left", sourceLocation: location)
   }
 
-  /// Prints the logs of the mount processes, for a test that has failed.
+  /// Prints the logs of the mount and link processes, for a test that has failed.
   func showLogs() {
-    let logs = (try? must("find", file("run/mounts"), "-name", "log")) ?? ""
+    let logs = (try? must("find", file("run"), "-name", "log")) ?? ""
     for log in logs.split(separator: "\n") {
       let text = (try? String(contentsOfFile: String(log), encoding: .utf8)) ?? ""
       print("-- \(log)\n\(text.suffix(4000))")
@@ -148,6 +151,7 @@ final class Scratch {
     for id in processes { kill(id, SIGKILL) }
     for device in loopDevices { _ = try? run(["losetup", "--detach", device], timeLimit: 20) }
     for point in mounts.reversed() { _ = try? run(["umount", "--lazy", point], timeLimit: 20) }
+    for namespace in namespaces { namespace.remove() }
     _ = try? run(["rm", "-rf", "--one-file-system", path], timeLimit: 60)
   }
 }
