@@ -28,4 +28,7 @@ final class NetvspEndpoint: HostEndpoint {
   func run() -> Bool { server.run() }
 
   func close() { server.close() }
+
+  /// The sub-allocations of this channel: how many there are, are free, and how many packets the guest has.
+  var receiveState: (count: Int, freeCount: Int, lentPacketCount: Int) { server.sink.receiveState }
 }
