@@ -29,6 +29,6 @@ final class NetvspEndpoint: HostEndpoint {
 
   func close() { server.close() }
 
-  /// The sub-allocations of this channel: how many there are, are free, and how many packets the guest has.
-  var receiveState: (count: Int, freeCount: Int, lentPacketCount: Int) { server.sink.receiveState }
+  /// The sub-allocations of this channel, those that are free, the packets that the guest has, and whether it takes frames.
+  var receiveState: (count: Int, freeCount: Int, lentPacketCount: Int, isReceiving: Bool) { server.sink.receiveState }
 }

@@ -26,6 +26,7 @@ struct RealBusSetup: Sendable, CustomTestStringConvertible {
   /// Whether the port of the host takes room before it knows of a frame, as a TAP does.
   var isEager = false
   var portCapacity = 32
+  var stepMilliseconds = 10_000
 
   var testDescription: String {
     "\(isEmbedded ? "embedded" : "socket"), \(queueCount) queues, MTU \(mtu), \(receiveByteCount >> 10) KiB"
@@ -88,7 +89,7 @@ final class RealBus: Sendable {
     guest.sendBufferByteCount = 256 << 10
     guest.longFrameCount = 4
     guest.coalesces = setup.coalesces
-    guest.stepMilliseconds = 10_000
+    guest.stepMilliseconds = setup.stepMilliseconds
     adapter = try NetvscAdapter(device: found, options: guest)
   }
 
@@ -100,6 +101,8 @@ final class RealBus: Sendable {
       let cable = try CableThread(name: "cable-\(index)", inside.makeQueue(), adapter.makeQueue())
       cables.withLock { $0.append(cable) }
     }
+    // A channel whose thread has not heard yet that frames are wanted drops them.
+    #expect(settled { watched.isReceiving(setup.queueCount) })
   }
 
   /// Waits until the cables have ended, which they are told.
@@ -166,6 +169,7 @@ final class WatchedNIC: HostDevice {
     var freeCount: Int
     var count: Int
     var lentPacketCount: Int
+    var isReceiving: Bool
   }
 
   let nic: SyntheticNIC
@@ -197,6 +201,11 @@ final class WatchedNIC: HostDevice {
     pools.withLock { pools in
       pools.values.allSatisfy { $0.freeCount == $0.count && $0.lentPacketCount == 0 && $0.count > 0 }
     }
+  }
+
+  /// Whether so many channels have frames for the guest.
+  func isReceiving(_ count: Int) -> Bool {
+    pools.withLock { $0.count == count && $0.values.allSatisfy(\.isReceiving) }
   }
 
   var description: String { pools.withLock { "\($0)" } }
@@ -234,12 +243,13 @@ private final class WatchedEndpoint: HostEndpoint {
 
   func run() -> Bool {
     let worked = endpoint.run()
-    guard worked else { return false }
     let state = endpoint.receiveState
     watched.note(
       index,
-      WatchedNIC.Pool(freeCount: state.freeCount, count: state.count, lentPacketCount: state.lentPacketCount))
-    return true
+      WatchedNIC.Pool(
+        freeCount: state.freeCount, count: state.count, lentPacketCount: state.lentPacketCount,
+        isReceiving: state.isReceiving))
+    return worked
   }
 
   func close() {

@@ -14,13 +14,16 @@ import Testing
     init(_ bus: RealBus, count: Int?, longest: Int, hasShort: Bool = true, seconds: Int = 60) throws {
       var stations: [TrafficStation] = []
       var streams: [TrafficStream] = []
+      let flag = SharedFlag()
       for index in 0..<bus.setup.queueCount {
         var profile = TrafficProfile(mtu: bus.setup.mtu, longest: longest, hasShort: hasShort)
         let up = TrafficStream(seed: UInt64(2 * index + 1), profile, count: count)
         profile.isFromWire = true
         let down = TrafficStream(seed: UInt64(2 * index + 2), profile, count: count)
-        stations.append(try TrafficStation(bus.guestSide, outgoing: up, incoming: down, seconds: seconds))
-        stations.append(try TrafficStation(bus.hostSide, outgoing: down, incoming: up, seconds: seconds))
+        stations += [
+          try TrafficStation(bus.guestSide, outgoing: up, incoming: down, seconds: seconds, hasFailed: flag),
+          try TrafficStation(bus.hostSide, outgoing: down, incoming: up, seconds: seconds, hasFailed: flag),
+        ]
         streams += [up, down]
       }
       self.stations = stations
@@ -89,6 +92,20 @@ import Testing
       defer { bus.stop() }
       #expect(bus.watched.leastFree.load(ordering: .relaxed) == 0)
     }
+  }
+
+  /// Frames of 64 KiB never fit the receive buffer: then they must not keep the others from it.
+  @Test(arguments: [true, false], [true, false]) func aReceiveBufferTooSmallForLongFrames(
+    _ isEmbedded: Bool, _ lends: Bool
+  ) throws {
+    var setup = RealBusSetup(isEmbedded: isEmbedded, queueCount: 1, receiveByteCount: 64 << 10)
+    setup.lends = lends
+    let bus = try RealBus(setup)
+    defer { bus.stop() }
+    try bus.connect()
+    #expect(!bus.adapter.isCoalescing)
+    let traffic = try Traffic(bus, count: 300, longest: 0, seconds: 20)
+    traffic.join()
   }
 
   @Test(arguments: [true, false]) func hostsThatDoNothing(_ isEmbedded: Bool) throws {

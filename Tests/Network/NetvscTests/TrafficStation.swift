@@ -33,6 +33,11 @@ final class TrafficStream: Sendable {
   }
 }
 
+/// A word that several threads know.
+final class SharedFlag: Sendable {
+  let value = Atomic<Bool>(false)
+}
+
 /// A thread at an outer queue: sends one stream, and checks the other.
 final class TrafficStation: Sendable {
   let outgoing: TrafficStream
@@ -44,7 +49,11 @@ final class TrafficStation: Sendable {
   var problem: String? { fault.withLock { $0 } }
 
   /// Starts the thread; it has the next queue of `port` then.
-  init(_ port: MemoryPort, outgoing: TrafficStream, incoming: TrafficStream, seconds: Int) throws(Errno) {
+  ///
+  /// - Parameter hasFailed: set by the first station that finds something wrong; the others give up then.
+  init(
+    _ port: MemoryPort, outgoing: TrafficStream, incoming: TrafficStream, seconds: Int, hasFailed: SharedFlag
+  ) throws(Errno) {
     self.outgoing = outgoing
     self.incoming = incoming
     let thread = try WorkerThread(name: "station") { [self] in
@@ -52,8 +61,9 @@ final class TrafficStation: Sendable {
         let queue = try port.makeQueue()
         isClaimed.withLock { $0 = true }
         let run = try TrafficRun(queue, outgoing, incoming)
-        let problem = run.run(deadline: monotonicNanoseconds() + UInt64(seconds) * 1_000_000_000)
+        let problem = run.run(deadline: monotonicNanoseconds() + UInt64(seconds) * 1_000_000_000, hasFailed)
         queue.close()
+        if problem != nil { hasFailed.value.store(true, ordering: .releasing) }
         fault.withLock { $0 = problem }
       } catch {
         fault.withLock { $0 = "\(error)" }
@@ -94,8 +104,9 @@ private final class TrafficRun {
   private var isReceived: Bool { sink.next >= incoming.goal.load(ordering: .acquiring) && sink.expected.isEmpty }
 
   /// Answers what went wrong.
-  func run(deadline: UInt64) -> String? {
+  func run(deadline: UInt64, _ hasFailed: SharedFlag) -> String? {
     while !isSent || !isReceived {
+      if hasFailed.value.load(ordering: .relaxed) { return "given up" }
       if let problem = sink.problem { return problem }
       guard monotonicNanoseconds() < deadline else {
         return "stalled: \(outgoing.sent.load(ordering: .relaxed)) of \(outgoing.goal.load(ordering: .relaxed)) sent, "
