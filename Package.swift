@@ -219,8 +219,8 @@ let package = Package(
     tests(
       "Netvsc", "Network",
       [
-        "VMBusChannel", "VMBusRing", "VMBusProtocol", "NetvscProtocol", "Ethernet", "SharedMemory", "LinuxIO",
-        "WireBytes",
+        "Support", "VMBusServer", "VMBusClient", "Netvsp", "VMBusChannel", "VMBusRing", "VMBusProtocol",
+        "NetvscProtocol", "Ethernet", "SharedMemory", "LinuxIO", "WireBytes",
       ]),
     tests(
       "Netvsp", "Network",

@@ -25,6 +25,8 @@ public final class EchoDevice: HostDevice {
   public let sessionCount = Atomic<Int>(0)
   /// How many endpoints are there now.
   public let endpointCount = Atomic<Int>(0)
+  /// How long the closing of an endpoint takes.
+  public let closeMilliseconds = Atomic<Int>(0)
   /// Refuse sessions.
   public let refuses = Atomic<Bool>(false)
 
@@ -162,6 +164,7 @@ final class EchoEndpoint: HostEndpoint {
   }
 
   func close() {
+    sleepThread(nanoseconds: session.device.closeMilliseconds.load(ordering: .relaxed) * 1_000_000)
     session.device.endpointCount.subtract(1, ordering: .relaxed)
   }
 }

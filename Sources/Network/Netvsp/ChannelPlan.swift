@@ -58,6 +58,14 @@ struct ChannelPlan: Sendable {
     return bufferByteCount >= 4 << 20 ? max(needed, 4096) : needed
   }
 
+  /// Whether the longest frame fits the part of each of `channelCount` channels, as far as the buffer is known.
+  func holdsLongestFrames(channelCount: Int) -> Bool {
+    guard let section = receive?.section else { return true }
+    let capacity = Int(section.subAllocationByteCount) - Self.headerByteCount - Self.tailByteCount
+    let share = (Int(section.subAllocationCount) - Self.controlCount) / channelCount
+    return share * capacity >= ReceivePath.longestRoomByteCount
+  }
+
   /// The sub-allocations of channel `index`, the control ones not counted.
   func partition(_ index: Int) -> Range<Int> {
     guard let receive else { return 0..<0 }

@@ -103,9 +103,10 @@ extension ChannelServer {
     return min(Int(told), session.nic.options.maximumMTU + 14)
   }
 
-  /// Whether the guest can be told of frames longer than its MTU.
+  /// Whether the guest can be told of frames longer than its MTU: it says so, and there is always room for one.
   var coalescingIsPossible: Bool {
     session.nic.options.offersCoalescing && negotiation.version.hasReceiveCoalescing
       && negotiation.configuration?.capabilities.contains(.receiveCoalescing) == true
+      && plan.holdsLongestFrames(channelCount: session.nic.maximumQueueCount)
   }
 }

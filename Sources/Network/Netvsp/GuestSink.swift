@@ -49,6 +49,10 @@ final class GuestSink: EthernetSink {
   var isStuck: Bool { path.isStuck }
   /// Whether frames are with the guest, or on their way.
   var isIdle: Bool { path.isIdle }
+  /// The sub-allocations, those that are free, the packets that the guest has, and whether it takes frames.
+  var receiveState: (count: Int, freeCount: Int, lentPacketCount: Int, isReceiving: Bool) {
+    (path.pool.range.count, path.pool.freeCount, path.pool.lentPacketCount, path.isReceiving)
+  }
   /// Whether there may be room again, since the last time that this was asked.
   func takeRoomNotice() -> Bool { path.takeRoomNotice() }
   func apply(_ plan: ChannelPlan, index: Int) { path.apply(plan, index: index) }

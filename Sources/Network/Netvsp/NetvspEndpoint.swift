@@ -28,4 +28,7 @@ final class NetvspEndpoint: HostEndpoint {
   func run() -> Bool { server.run() }
 
   func close() { server.close() }
+
+  /// The sub-allocations of this channel, those that are free, the packets that the guest has, and whether it takes frames.
+  var receiveState: (count: Int, freeCount: Int, lentPacketCount: Int, isReceiving: Bool) { server.sink.receiveState }
 }

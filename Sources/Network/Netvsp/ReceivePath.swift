@@ -11,6 +11,8 @@ import WireBytes
 struct ReceivePath: ~Copyable {
   /// The most sub-allocations of one frame: one of 64 KiB where they are smallest.
   static let maximumPieceCount = 64
+  /// Room for the longest frame, wherever it starts.
+  static let longestRoomByteCount = FrameRoom.maximumFrameByteCount + 64
 
   let channel: Channel
   let counters: NetvspCounters
@@ -56,7 +58,7 @@ struct ReceivePath: ~Copyable {
   init(_ channel: Channel, counters: NetvspCounters) throws(Errno) {
     self.channel = channel
     self.counters = counters
-    scratch = try MemoryRegion(anonymous: FrameRoom.maximumFrameByteCount + 64)
+    scratch = try MemoryRegion(anonymous: Self.longestRoomByteCount)
     ringRangeCount = max(1, (channel.maximumOutgoingByteCount - 8 - 24 - NVSPRequest.byteCount) / 8)
   }
 
@@ -114,7 +116,7 @@ struct ReceivePath: ~Copyable {
       return FrameRoom(bytes: room.list)
     }
     let isLong = coalesces4 || coalesces6
-    let longest = isLong ? FrameRoom.maximumFrameByteCount + 64 : 1
+    let longest = isLong ? Self.longestRoomByteCount : 1
     guard prepareRoom(pieceCount: (longest + capacity - 1) / capacity) else { return nil }
     return FrameRoom(bytes: room.list)
   }
@@ -197,7 +199,11 @@ struct ReceivePath: ~Copyable {
     case .tcp4(let count, _), .tcp6(let count, _): segment = max(count, 1)
     }
     let count = frame.byteCount / Int(segment) + 1
-    if count <= pool.freeCount || count > pool.range.count { return true }
+    if count > pool.range.count { return true }
+    if count <= pool.freeCount {
+      // Where the packet that is gathered may fill up meanwhile, the ring must take it.
+      return rangeCount + count <= maximumRangeCount || sendPacket()
+    }
     counters.receiveNoBuffer.add(1)
     return false
   }

@@ -29,6 +29,9 @@ public final class EventFD: Sendable {
     _ = unsafe write(owned.number, &one, 8)
   }
 
+  /// Whether the counter takes no more, so that `signal` waits where a peer has made it blocking.
+  public var isFull: Bool { !isReadyForOutput(owned.number) }
+
   /// Sets the counter back to zero and answers whether it was above. Never waits, whatever a peer that holds the counter
   /// has done to its flags.
   @discardableResult

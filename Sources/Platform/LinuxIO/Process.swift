@@ -87,6 +87,12 @@ public func waitForInput(_ descriptors: [Int32], milliseconds: Int32) -> UInt32 
   return UInt32(max(0, bits))
 }
 
+/// Whether a write to `descriptor` would not wait now.
+func isReadyForOutput(_ descriptor: Int32) -> Bool {
+  // SAFETY: both arrays have one entry.
+  unsafe synthgate_poll([descriptor], [Int16(POLLOUT)], 1, 0) != 0
+}
+
 /// Waits until the mount table has changed or one of at most 15 descriptors is readable; bit 0 stands for the mounts,
 /// whose descriptor is an open /proc/self/mountinfo.
 public func waitForMountChange(_ mountInfo: Int32, or descriptors: [Int32], milliseconds: Int32) -> UInt32 {

@@ -128,9 +128,11 @@ public struct ClientConnection: Sendable {
     return [post(.closeChannel(relid: relid))]
   }
 
-  /// Lets go of a rescinded channel, once.
+  /// Lets go of a rescinded channel, once; not while the host has pages of it, which it can confirm only before.
   public mutating func release(relid: UInt32) -> [ClientAction] {
-    guard let channel = channels[relid], channel.isRescinded else { return [] }
+    guard let channel = channels[relid], channel.isRescinded,
+      !gpadls.values.contains(where: { $0.relid == relid && $0.state != .creating })
+    else { return [] }
     channels[relid] = nil
     gpadls = gpadls.filter { $0.value.relid != relid }
     return [post(.relidReleased(relid: relid))]

@@ -87,6 +87,6 @@ public final class ClientDevice: GuestDevice {
 
   /// Takes memory of `createGPADL` back; false when the host did not confirm it, so that it must not be freed.
   public func tearDownGPADL(_ gpadl: UInt32) -> Bool {
-    client.tearDown(gpadl, generation: generation)
+    client.tearDown(gpadl, relid: offer.relid, generation: generation)
   }
 }

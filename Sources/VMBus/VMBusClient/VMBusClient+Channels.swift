@@ -47,8 +47,18 @@ extension VMBusClient {
     }
   }
 
-  /// Whether the host has confirmed, or is gone, so that the memory may be used for something else.
-  func tearDown(_ gpadl: UInt32, generation: Int) -> Bool {
+  /// Whether the host has confirmed, or is gone, so that the memory may be used for something else. A rescinded channel
+  /// that waited only for this is given back.
+  func tearDown(_ gpadl: UInt32, relid: UInt32, generation: Int) -> Bool {
+    let isConfirmed = tearDown(gpadl, generation: generation)
+    state.withLock { state in
+      guard state.isAlive, state.generation == generation, state.users[relid] == nil else { return }
+      perform(state.connection.release(relid: relid), &state)
+    }
+    return isConfirmed
+  }
+
+  private func tearDown(_ gpadl: UInt32, generation: Int) -> Bool {
     let isPosted = state.withLock { state in
       guard state.isAlive, state.generation == generation else { return true }
       let actions = state.connection.tearDown(gpadl)

@@ -56,7 +56,8 @@ final class ChannelWorker: Sendable {
 
   /// Lets a thread go on that waits because the guest has made `hostRings` blocking and filled it.
   func unblock() {
-    hostRings.drain()
+    // A signal that the guest has not seen yet is not ours to take: its own control plane wakes it the same way.
+    if hostRings.isFull { hostRings.drain() }
   }
 
   private func serve(

@@ -148,6 +148,20 @@ import WireBytes
     #expect(received.map(\.bytes) == frames)
   }
 
+  /// The same where frames are cut, and the packet in which the segments are told is full, too.
+  @Test func fullRingWhileCutting() throws {
+    let guest = try TestGuest.make(receiveByteCount: 3 << 20, ringByteCount: 8192)
+    guest.start()
+    let frame = Frames.seeded(Frames.ip(payload: 20_000, udp: false, v6: false), segment: 490)
+    guest.queue.arriving = Array(repeating: frame, count: 40)
+    guest.primary.endpoint.run()
+    #expect(!guest.queue.arriving.isEmpty)
+    var count = 0
+    for _ in 0..<40 { count += guest.receive().count }
+    #expect(count == 40 * 41 && guest.queue.arriving.isEmpty)
+    #expect(guest.nic.session?.statistics.receiveDiscards == 0)
+  }
+
   @Test func filterAndHalt() throws {
     let guest = try TestGuest.make()
     guest.negotiate()

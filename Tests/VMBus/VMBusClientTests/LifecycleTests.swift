@@ -87,6 +87,22 @@ import WireBytes
     device.close()
   }
 
+  /// The host helps an end whose closing lasts; what wakes the guest is not taken away by that.
+  @Test(arguments: TestBus.Attachment.allCases) func aLossShowsUntilItIsLookedAt(attachment: TestBus.Attachment) throws {
+    let bus = try TestBus(attachment)
+    defer { bus.stop() }
+    let device = try #require(bus.echo)
+    let driver = EchoDriver(try device.openPrimary(ringByteCount: 16384))
+    _ = try driver.call([1])
+    driver.channel.acknowledgeSignal()
+    bus.device.closeMilliseconds.store(300, ordering: .relaxed)
+    bus.server.remove(bus.key)
+    #expect(bus.settled { driver.channel.isLost })
+    sleepThread(nanoseconds: 100_000_000)
+    #expect(waitForInput([driver.channel.waitDescriptor], milliseconds: 0) != 0)
+    device.close()
+  }
+
   @Test(arguments: TestBus.Attachment.allCases) func unloadWithOpenChannels(attachment: TestBus.Attachment) throws {
     let bus = try TestBus(attachment)
     let device = try #require(bus.echo)
