@@ -50,14 +50,14 @@ extension EndToEnd {
         try lab.up(lab.bus + ["--address", LinkLab.address, "--queues", "\(ofGuest)"])
         try #expect(lab.report()?["queues"] as? Int == min(ofHost, ofGuest))
         try lab.awaitPing()
-        let server = try lab.start(["iperf3", "-s", "--forceflush"], in: lab.peer)
-        try waitUntil("iperf3 listens") { server.output.contains("listening") }
-        for reverse in [[], ["-R"]] {
-          let load = try lab.inGuest(["iperf3", "-c", LinkLab.peerAddress, "-t", "1", "-P", "8"] + reverse)
+        for (port, reverse) in [("5201", []), ("5202", ["-R"])] {
+          let server = try lab.start(["iperf3", "-s", "-1", "-p", port, "--forceflush"], in: lab.peer)
+          try waitUntil("iperf3 listens") { server.output.contains("listening") }
+          let load = try lab.inGuest(
+            ["iperf3", "-c", LinkLab.peerAddress, "-p", port, "-t", "1", "-P", "8"] + reverse)
           #expect(load.code == 0, "\(load.output)\(load.error)")
+          _ = try server.wait(timeLimit: 10)
         }
-        server.send(SIGKILL)
-        _ = try server.wait(timeLimit: 10)
         try lab.down()
       }
     }

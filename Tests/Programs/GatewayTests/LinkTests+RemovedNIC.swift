@@ -9,8 +9,8 @@ import VMBusServer
 @testable import Gateway
 @testable import SyntheticHost
 
-/// A host that takes a NIC away while it runs, and gives it back.
-@Suite(.serialized) struct RemovedNICTests {
+extension LinkTests {
+  /// A host that takes a NIC away while it runs, and gives it back.
   @Test func linkWaitsForItsNIC() throws {
     let path = "/tmp/synthgate-removed-\(ownProcess()).sock"
     let server = VMBusServer(VMBusServer.Settings())

@@ -5,8 +5,8 @@ import Testing
 @testable import Gateway
 @testable import SyntheticHost
 
-/// Links without the command line around them.
-@Suite(.serialized) struct ManyLinksTests {
+/// Links without the command line around them, one test at a time: they measure this process.
+@Suite(.serialized) struct LinkTests {
   /// 32 NICs of an embedded host with one switch, as 32 links of one process.
   @Test func thirtyTwoAtOnce() throws {
     let count = 32
@@ -39,7 +39,8 @@ import Testing
     #expect(newThreads <= 5 * count + 10)
     #expect(newMemory < count * (8 << 10))
     try bench.close()
-    #expect(try ownStatus("Threads") <= threads + 2)
+    // The runner may have started a few of its own.
+    #expect(try eventually(seconds: 5) { try ownStatus("Threads") <= threads + 4 })
   }
 
   /// One link, whose NIC the host has 1, 2 and 4 channels for.
