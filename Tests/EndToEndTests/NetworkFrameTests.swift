@@ -90,38 +90,21 @@ extension EndToEnd {
           let destination: [UInt8] = [10, 77, 0, isOutward ? 1 : 2]
           let macs = isOutward ? pair.outsideAddress + pair.guestAddress : pair.guestAddress + pair.outsideAddress
           for proto: UInt8 in [6, 17] {
-            let before = try Counters(receiver)
+            let before = try ProtocolCounters(receiver)
             for index in 0..<20 {
               let packet = Packet(proto: proto, source: source, destination: destination)
               try sender.send(macs + packet.bytes(payloadByteCount: index * 70, isRight: index % 2 == 0))
             }
-            try waitUntil("all 20 packets are there") { try Counters(receiver).received - before.received >= 20 }
-            let after = try Counters(receiver)
+            try waitUntil("all 20 packets are there") {
+              try ProtocolCounters(receiver).received - before.received >= 20
+            }
+            let after = try ProtocolCounters(receiver)
             let errors = proto == 6 ? after.tcpErrors - before.tcpErrors : after.udpErrors - before.udpErrors
             #expect(errors == 10, "protocol \(proto), outward \(isOutward)")
           }
         }
       }
     }
-  }
-}
-
-/// What a namespace's kernel has counted.
-private struct Counters {
-  var received = 0
-  var tcpErrors = 0
-  var udpErrors = 0
-
-  init(_ namespace: Namespace) throws {
-    func value(_ lines: [[Substring]], _ proto: String, _ name: String) throws -> Int {
-      let rows = lines.filter { $0.first == Substring(proto) }
-      let column = try #require(rows.first?.firstIndex(of: Substring(name)))
-      return try #require(Int(rows[1][column]))
-    }
-    let lines = try namespace.run("cat /proc/net/snmp").split(separator: "\n").map { $0.split(separator: " ") }
-    received = try value(lines, "Ip:", "InDelivers")
-    tcpErrors = try value(lines, "Tcp:", "InCsumErrors")
-    udpErrors = try value(lines, "Udp:", "InCsumErrors")
   }
 }
 

@@ -40,10 +40,16 @@ extension EndToEnd {
           print("iperf3 \(words.joined(separator: " ")): \((rate / 1e8).rounded() / 10) Gbit/s")
         }
         for options in [[], ["--reverse"]] {
+          let receiver = options.isEmpty ? wire.outside : wire.guest
+          let before = try ProtocolCounters(receiver).udpBufferErrors
           let end = try measure(["--udp", "--bitrate", "50M", "--length", "1400"] + options)
           let sum = try #require(end["sum"] as? [String: Any])
-          #expect(sum["packets"] as? Int ?? 0 > 3000, "UDP \(options): \(sum)")
-          #expect(sum["lost_percent"] as? Double ?? 100 < 5, "UDP \(options): \(sum)")
+          let count = try #require(sum["packets"] as? Int)
+          let lost = try #require(sum["lost_packets"] as? Int)
+          #expect(count > 3000, "UDP \(options): \(sum)")
+          // What a busy iperf3 did not fetch in time has arrived all the same.
+          let unread = try ProtocolCounters(receiver).udpBufferErrors - before
+          #expect(lost - unread <= count / 50, "UDP \(options), \(unread) not fetched: \(sum)")
           let streams = end["streams"] as? [[String: Any]] ?? []
           let disordered = (streams.first?["udp"] as? [String: Any])?["out_of_order"] as? Int
           #expect(disordered == 0, "UDP \(options): \(streams)")

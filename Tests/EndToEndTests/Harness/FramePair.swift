@@ -1,6 +1,7 @@
 import Foundation
 import LinuxIO
 import NetworkSupport
+import Synchronization
 
 /// Raw sockets on both ends of a wire, for frames that no protocol of the kernel touches.
 final class FramePair {
@@ -38,13 +39,13 @@ final class FramePair {
 
 /// Streams between namespaces, compared byte by byte as they arrive.
 enum Transfer {
-  nonisolated(unsafe) private static var lastPort: UInt16 = 20000
+  private static let lastPort = Atomic<UInt16>(20000)
 
   /// How many of `byteCount` bytes arrived as they were sent.
   static func tcp(_ byteCount: Int, from sender: Namespace, to receiver: Namespace, address: String) throws -> Int {
-    lastPort += 1
+    let port = lastPort.add(1, ordering: .relaxed).newValue
     return try streamBytes(
-      byteCount, from: sender.open(), to: receiver.open(), address: bytes(of: address), port: lastPort)
+      byteCount, from: sender.open(), to: receiver.open(), address: bytes(of: address), port: port)
   }
 
   private static func bytes(of address: String) throws -> [UInt8] {
