@@ -54,7 +54,8 @@ final class RealBus: Sendable {
   init(_ setup: RealBusSetup) throws {
     self.setup = setup
     let portOptions = MemoryPortOptions(
-      queueCount: setup.queueCount, capacity: setup.portCapacity, lends: setup.lends, isSplit: setup.queueCount % 2 == 0)
+      queueCount: setup.queueCount, capacity: setup.portCapacity, lends: setup.lends, isSplit: setup.queueCount % 2 == 0
+    )
     let (outer, inner) = try MemoryPort.pair(portOptions)
     hostSide = outer
     (guestSide, inside) = try MemoryPort.pair(portOptions)
@@ -231,6 +232,7 @@ private final class WatchedEndpoint: HostEndpoint {
   private let watched: WatchedNIC
   private let endpoint: NetvspEndpoint
   private let index: Int
+  private var isFaultNoted = false
 
   init(_ watched: WatchedNIC, _ endpoint: NetvspEndpoint, _ index: Int) {
     self.watched = watched
@@ -249,13 +251,20 @@ private final class WatchedEndpoint: HostEndpoint {
       WatchedNIC.Pool(
         freeCount: state.freeCount, count: state.count, lentPacketCount: state.lentPacketCount,
         isReceiving: state.isReceiving))
+    noteFault()
     return worked
   }
 
   func close() {
-    if let fault = endpoint.fault { watched.note(fault) }
+    noteFault()
     endpoint.close()
     watched.note(index, nil)
+  }
+
+  private func noteFault() {
+    guard !isFaultNoted, let fault = endpoint.fault else { return }
+    isFaultNoted = true
+    watched.note(fault)
   }
 }
 

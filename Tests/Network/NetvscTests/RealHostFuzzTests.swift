@@ -5,6 +5,7 @@ import SharedMemory
 import Support
 import Synchronization
 import Testing
+import VMBusChannel
 @testable import VMBusClient
 
 /// Memory that both ends share is changed under either of them: nothing traps, nothing grows, and after a new start frames
@@ -57,12 +58,23 @@ import Testing
     return (text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * pageByteCount
   }
 
+  /// A new start. The steps are short, since a host that has found a fault answers none; a busy machine needs another try.
+  private static func restart(_ bus: RealBus) throws {
+    bus.adapter.close()
+    bus.disconnect()
+    bus.watched.faults.withLock { $0 = [] }
+    for _ in 0..<20 {
+      do { return try bus.reopen(bus.currentDevice) } catch ChannelError.timedOut {}
+    }
+    try bus.reopen(bus.currentDevice)
+  }
+
   @Test(arguments: Target.allCases, [true, false]) func changedUnderTheEnds(
     _ target: Target, _ isEmbedded: Bool
   ) throws {
     var setup = RealBusSetup(isEmbedded: isEmbedded, queueCount: 2, receiveByteCount: 512 << 10)
     setup.ringByteCount = 16 << 10
-    setup.stepMilliseconds = 1_000
+    setup.stepMilliseconds = 250
     let bus = try RealBus(setup)
     defer { bus.stop() }
     try bus.connect()
@@ -95,25 +107,24 @@ import Testing
     }
     let before = Self.residentByteCount()
     var restarts = 0
-    let end = monotonicNanoseconds() + 1_000_000_000
-    while monotonicNanoseconds() < end {
+    // A second of changes; what a new start takes does not count.
+    var left = 1_000_000_000
+    while left > 0, restarts < 10 {
+      let start = monotonicNanoseconds()
       for _ in 0..<(1 + random.below(4)) { Self.mutate(slices, isRing: isRing, &random) }
       sleepThread(nanoseconds: 20_000 + random.below(200_000))
-      guard bus.adapter.isLost || !bus.watched.faults.withLock({ $0 }).isEmpty || random.below(2_000) == 0 else { continue }
+      left -= Int(monotonicNanoseconds() - start)
+      let isBroken = bus.adapter.isLost || !bus.watched.faults.withLock { $0 }.isEmpty
+      guard isBroken || random.below(2_000) == 0 else { continue }
       restarts += 1
-      bus.adapter.close()
-      bus.disconnect()
-      bus.watched.faults.withLock { $0 = [] }
-      try bus.reopen(bus.currentDevice)
+      try Self.restart(bus)
       slices = Self.slices(bus, target)
     }
     // A ring that is changed at random is soon found to be none.
     #expect(!isRing || restarts > 0)
-    bus.adapter.close()
-    bus.disconnect()
     #expect(Self.residentByteCount() - before < 96 << 20)
     // What waits in the ports is of no interest; afterwards everything works.
-    try bus.reopen(bus.currentDevice)
+    try Self.restart(bus)
     let count = received.load(ordering: .relaxed)
     #expect(settled { received.load(ordering: .relaxed) > count + 200 })
     stop.store(true, ordering: .releasing)

@@ -151,7 +151,10 @@ import VMBusChannel
     try bus.adapter.setAddress(addresses[0])
     bus.adapter.setFilter(EthernetFilter(acceptsDirected: true, address: addresses[0], groups: groups))
     #expect(bus.adapter.info.address == addresses[0])
-    #expect(settled { bus.nic.session.map { $0.address == addresses[0] && $0.filter == [.directed, .allMulticast] } ?? false })
+    #expect(
+      settled {
+        bus.nic.session.map { $0.address == addresses[0] && $0.filter == [.directed, .allMulticast] } ?? false
+      })
     #expect(settled { bus.watched.isWhole }, "\(bus.watched.description)")
     #expect(bus.watched.faults.withLock { $0 } == [] && bus.adapter.faultDescription == nil)
   }

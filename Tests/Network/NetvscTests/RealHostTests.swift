@@ -115,7 +115,8 @@ import Testing
     setup.sectionByteCount = 512
     let bus = try run(setup, count: 700, longest: 65_000)
     defer { bus.stop() }
-    #expect(bus.adapter.queueStatistics.allSatisfy { $0.cutFrames > 0 && $0.softwareChecksums > 0 && $0.longFrames > 0 })
+    #expect(
+      bus.adapter.queueStatistics.allSatisfy { $0.cutFrames > 0 && $0.softwareChecksums > 0 && $0.longFrames > 0 })
   }
 
   @Test(arguments: [true, false]) func longFrames(_ isEmbedded: Bool) throws {

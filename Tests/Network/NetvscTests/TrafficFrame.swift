@@ -82,7 +82,8 @@ struct TrafficFrame {
       let end = UInt16(14 + headers)
       offload.segmentation =
         isIPv6
-        ? .tcp6(segmentByteCount: segment, headerByteCount: end) : .tcp4(segmentByteCount: segment, headerByteCount: end)
+        ? .tcp6(segmentByteCount: segment, headerByteCount: end)
+        : .tcp4(segmentByteCount: segment, headerByteCount: end)
     } else if choice == 0 {
       offload.checksum = .partial(start: UInt16(layer4), offset: UInt16(field))
     } else {

@@ -206,7 +206,9 @@ private final class StationSink: EthernetSink {
           "\(wire.count) bytes instead of \(wanted.count), number \(other.map { "\($0)" } ?? "none"), "
             + "other from byte \(place.map { "\($0)" } ?? "the end") on, \(offload)")
       }
-      if offload.vlan != tag { fail("the tag \(String(describing: offload.vlan)) instead of \(String(describing: tag))") }
+      if offload.vlan != tag {
+        fail("the tag \(String(describing: offload.vlan)) instead of \(String(describing: tag))")
+      }
     }
   }
 

@@ -88,7 +88,8 @@ import WireBytes
   }
 
   /// The host helps an end whose closing lasts; what wakes the guest is not taken away by that.
-  @Test(arguments: TestBus.Attachment.allCases) func aLossShowsUntilItIsLookedAt(attachment: TestBus.Attachment) throws {
+  @Test(arguments: TestBus.Attachment.allCases) func aLossShowsUntilItIsLookedAt(attachment: TestBus.Attachment) throws
+  {
     let bus = try TestBus(attachment)
     defer { bus.stop() }
     let device = try #require(bus.echo)
