@@ -154,7 +154,9 @@ extension EndToEnd {
         }
         try mount()
         let load = try Command(
-          VerifyingLoad(target: "--directory=\(scratch.mountPoint)", isDirect: true, isAligned: true).arguments)
+          VerifyingLoad(
+            target: "--directory=\(scratch.mountPoint)", isDirect: true, isAligned: true, seconds: 60
+          ).arguments)
         sleep(1)
         kill(try scratch.gatewayProcess(), SIGKILL)
         let result = try load.wait(timeLimit: 60)

@@ -85,11 +85,12 @@ public final class EventLog: Sendable {
 
 /// Whether `condition` holds within ten seconds.
 public func settled(_ condition: () -> Bool) -> Bool {
-  for _ in 0..<10_000 {
+  let deadline = monotonicNanoseconds() + 60_000_000_000
+  while monotonicNanoseconds() < deadline {
     if condition() { return true }
     sleepThread(nanoseconds: 1_000_000)
   }
-  return false
+  return condition()
 }
 
 private let socketCount = Atomic<Int>(0)

@@ -64,5 +64,5 @@ struct LinkRecord: Codable {
     }
   }
 
-  var isAlive: Bool { processStartTime(process) == processStart }
+  var isAlive: Bool { isProcessAlive(process, startedAt: processStart) }
 }

@@ -47,7 +47,7 @@ public struct MountRecord: Codable, Sendable, Equatable {
   }
 
   /// Whether the process that serves the mount still runs.
-  public var isAlive: Bool { processStartTime(process) == processStart }
+  public var isAlive: Bool { isProcessAlive(process, startedAt: processStart) }
 }
 
 /// One disk as `synthgate disks` shows it. Keys are only ever added.
@@ -108,13 +108,4 @@ public struct DeviceReport: Codable, Sendable, Equatable {
   public var state: String
   /// How many channels are open.
   public var channels: Int
-}
-
-/// When the process `id` started, in clock ticks since boot; nil when there is none.
-func processStartTime(_ id: Int32) -> UInt64? {
-  guard let text = try? readTextFile("/proc/\(id)/stat"), let end = text.lastIndex(of: ")") else { return nil }
-  // Field 22 of the line; the name in parentheses is field 2.
-  let fields = text[text.index(after: end)...].split(separator: " ")
-  guard fields.count > 19, fields[0] != "Z" else { return nil }
-  return UInt64(fields[19])
 }

@@ -48,6 +48,6 @@ extension RuntimeDirectory {
     guard let text = try? readTextFile(directory + "/owner") else { return false }
     let fields = text.split(separator: " ")
     guard fields.count == 2, let id = Int32(fields[0]), let start = UInt64(fields[1]) else { return true }
-    return processStartTime(id) != start
+    return !isProcessAlive(id, startedAt: start)
   }
 }
