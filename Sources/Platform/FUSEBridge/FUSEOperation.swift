@@ -28,6 +28,15 @@ public enum FUSEOperation: Sendable {
   /// lseek(2) for data or holes (FUSE_LSEEK).
   case seek(node: UInt64, offset: UInt64, whence: SeekTarget)
 
+  /// How many bytes of a file it moves.
+  public var payloadByteCount: Int {
+    switch self {
+    case .read(_, _, let byteCount): byteCount
+    case .write(_, _, let payload, _): payload.byteCount
+    default: 0
+    }
+  }
+
   /// The node of the root directory (FUSE_ROOT_ID).
   public static let rootNode: UInt64 = 1
 }

@@ -13,8 +13,9 @@ public struct DiskFSOptions: Sendable {
   public var transferByteCount = 1 << 20
   /// Files can't be written, whatever the device allows.
   public var isReadOnly = false
-  /// How long a worker looks for more before it sleeps, in nanoseconds, while that has lately paid; 0: never.
-  public var spinNanoseconds: UInt64 = 20_000
+  /// How long a worker looks for more before it sleeps, in nanoseconds, while that has lately paid; 0: never. To be woken
+  /// on another processor, and to wake the reader there, takes about as long.
+  public var spinNanoseconds: UInt64 = 80_000
   /// What /proc/mounts shows as the device.
   public var source = "synthgate"
 

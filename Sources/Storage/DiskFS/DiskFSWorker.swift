@@ -37,13 +37,12 @@ struct DiskFSWorker: ~Copyable {
   var isConnected = true
   /// Whether this worker takes requests now.
   var isListening: Bool
-  /// Whether the next worker was called since this one last slept.
-  var hasCalled = false
-  /// Whether the next worker was woken since the last slot was taken.
+  /// Rounds in which the next worker is not called again: it was called just now.
+  var roundsUntilCall = 0
   var counters = DiskFSCounters()
   var governor: SpinGovernor
 
-  /// Requests that are taken before the finished ones are answered.
+  /// Requests that are taken before the finished ones are answered; one of 1 MiB counts as 17, since it costs as much.
   static let batchLimit = 32
 
   var inFlight: Int { slots.count - free.count }
@@ -147,10 +146,11 @@ struct DiskFSWorker: ~Copyable {
 
   private mutating func takeRequests() -> Int {
     var taken = 0
+    if roundsUntilCall > 0 { roundsUntilCall -= 1 }
     while isListening, isConnected, taken < Self.batchLimit, let slot = free.last {
       switch channel.receive(into: slots[slot].requestArea) {
       case .request(let operation, let reply):
-        taken += 1
+        taken += 1 + operation.payloadByteCount >> 16
         counters.requests &+= 1
         dispatch(operation, reply, slot)
       case .handled: taken += 1
@@ -158,8 +158,8 @@ struct DiskFSWorker: ~Copyable {
       case .ended: endConnection()
       }
     }
-    if taken >= Self.batchLimit, !hasCalled {
-      hasCalled = true
+    if taken >= Self.batchLimit, roundsUntilCall == 0 {
+      roundsUntilCall = 64
       control.callWorker(after: index)
     }
     return taken
@@ -201,7 +201,7 @@ struct DiskFSWorker: ~Copyable {
   }
 
   private mutating func sleep() {
-    hasCalled = false
+    roundsUntilCall = 0
     let isFull = free.isEmpty
     if isFull {
       // There may be more than this worker has slots for, and nobody else may be looking.
