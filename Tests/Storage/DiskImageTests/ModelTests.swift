@@ -18,7 +18,7 @@ import Testing
     try agree(path, options, byteCount: byteCount + 512, seed: 1, usesRing: usesRing)
   }
 
-  @Test(.enabled(if: isRoot), arguments: [(RawImage.Cache.buffered, 512), (.direct, 512), (.direct, 4096)])
+  @Test(arguments: [(RawImage.Cache.buffered, 512), (.direct, 512), (.direct, 4096)])
   func blockDeviceAgreesWithArray(cache: RawImage.Cache, sectorByteCount: Int) throws {
     let scratch = try Scratch()
     let device = try TestLoopDevice(

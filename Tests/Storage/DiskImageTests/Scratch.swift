@@ -61,8 +61,6 @@ func run(_ arguments: String...) throws -> String {
   return text.hasSuffix("\n") ? String(text.dropLast()) : text
 }
 
-var isRoot: Bool { geteuid() == 0 }
-
 /// A queue that is used one request after the other, waiting on its descriptor as a worker would.
 final class TestQueue {
   let queue: any BlockQueue
