@@ -102,26 +102,3 @@ final class MemoryQueue: EthernetQueue {
     link.release(side: side, index: index)
   }
 }
-
-extension ScatterList {
-  /// Copies all bytes of `source` in, starting `offset` bytes into the list.
-  fileprivate func copyIn(_ source: ScatterList, at offset: Int) {
-    var target = 0
-    var skip = offset
-    for index in 0..<source.count {
-      var piece = source[index]
-      while piece.byteCount > 0 {
-        let room = self[target]
-        if skip >= room.byteCount {
-          skip -= room.byteCount
-          target += 1
-          continue
-        }
-        let count = min(room.byteCount - skip, piece.byteCount)
-        room.copyIn(piece.slice(at: 0, count: count), at: skip)
-        piece = piece.dropFirst(count)
-        skip += count
-      }
-    }
-  }
-}
