@@ -38,7 +38,8 @@ func tests(_ name: String, _ wing: String, _ dependencies: [Target.Dependency] =
 let package = Package(
   name: "synthgate",
   products: [
-    .executable(name: "synthgate", targets: ["synthgate"])
+    .executable(name: "synthgate", targets: ["synthgate"]),
+    .executable(name: "synthgate-vm", targets: ["synthgate-vm"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")
@@ -57,6 +58,8 @@ let package = Package(
     target("YAMLDocument", "Platform", ["CYAML"]),
     cModule("CBlkid", links: ["blkid"]),
     target("FilesystemProbe", "Platform", ["CBlkid"]),
+    cModule("CKVM"),
+    target("KVM", "Platform", ["CKVM", "SharedMemory", "LinuxIO"]),
     // Its headers lie below a directory that only pkg-config names.
     .systemLibrary(name: "CNetlink", path: "Sources/Platform/CNetlink", pkgConfig: "libnl-3.0"),
     target("NetlinkRoute", "Platform", ["CNetlink", "LinuxIO", "WireBytes"]),
@@ -99,6 +102,9 @@ let package = Package(
         "VMBusChannel", "VMBusRing", "VMBusProtocol", "NetvscProtocol", "Ethernet", "SharedMemory", "LinuxIO",
         "WireBytes",
       ]),
+    target(
+      "IntegrationServices", "VMBus",
+      ["VMBusChannel", "VMBusRing", "VMBusProtocol", "SharedMemory", "LinuxIO", "WireBytes"]),
 
     // Floor 4: what stands on either end.
     target("DiskImage", "Storage", ["Block", "URing", "SharedMemory", "LinuxIO"]),
@@ -110,21 +116,27 @@ let package = Package(
     target(
       "VMBusServer", "VMBus",
       ["VMBusChannel", "VMBusRing", "VMBusProtocol", "SharedMemory", "LinuxIO", "WireBytes"]),
+    target(
+      "VMBusUIO", "VMBus",
+      ["VMBusChannel", "VMBusRing", "VMBusProtocol", "SharedMemory", "LinuxIO", "WireBytes"]),
 
     // Floor 5: assembly.
     target(
       "SyntheticHost", "Programs",
       [
-        "VMBusServer", "VMBusChannel", "VMBusProtocol", "Storvsp", "DiskImage", "Block", "Netvsp", "EthernetSwitch",
-        "TapLink", "Ethernet", "YAMLDocument", "LinuxIO", "SharedMemory",
+        "VMBusServer", "VMBusChannel", "VMBusProtocol", "IntegrationServices", "Storvsp", "DiskImage", "Block",
+        "Netvsp", "EthernetSwitch", "TapLink", "Ethernet", "YAMLDocument", "LinuxIO", "SharedMemory",
       ]),
     target(
       "Gateway", "Programs",
       [
-        "SyntheticHost", "VMBusServer", "VMBusClient", "VMBusChannel", "VMBusProtocol", "Storvsc", "DiskFS",
+        "SyntheticHost", "VMBusServer", "VMBusClient", "VMBusUIO", "VMBusChannel", "VMBusProtocol", "Storvsc", "DiskFS",
         "DiskImage", "Block", "FilesystemProbe", "Netvsc", "TapLink", "Ethernet", "NetlinkRoute", "LinuxIO",
         "SharedMemory",
       ]),
+    target(
+      "VirtualMachine", "Programs",
+      ["SyntheticHost", "VMBusServer", "VMBusChannel", "VMBusProtocol", "KVM", "SharedMemory", "LinuxIO", "WireBytes"]),
 
     // Floor 6: programs.
     .executableTarget(
@@ -134,6 +146,13 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/Programs/synthgate", swiftSettings: strict),
+    .executableTarget(
+      name: "synthgate-vm",
+      dependencies: [
+        "VirtualMachine", "SyntheticHost", "LinuxIO",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Sources/Programs/synthgate-vm", swiftSettings: strict),
     .executableTarget(
       name: "dev", dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
       path: "Sources/Programs/dev", swiftSettings: strict),
@@ -159,6 +178,24 @@ let package = Package(
     .testTarget(
       name: "EndToEndTests", dependencies: ["LinuxIO", "NetworkSupport"], path: "Tests/EndToEndTests",
       swiftSettings: [.enableUpcomingFeature("ExistentialAny"), .treatAllWarnings(as: .error)]),
+    // Stock Linux kernels as guests, in nested emulation; it drives the built programs from outside.
+    .testTarget(
+      name: "HyperVGuest", dependencies: ["LinuxIO"], path: "Tests/HyperVGuest",
+      swiftSettings: [.enableUpcomingFeature("ExistentialAny"), .treatAllWarnings(as: .error)]),
+    tests("KVM", "Platform", ["SharedMemory", "LinuxIO"]),
+    tests(
+      "VirtualMachine", "Programs",
+      ["TestVectors", "SyntheticHost", "VMBusServer", "VMBusProtocol", "KVM", "SharedMemory", "LinuxIO", "WireBytes"]),
+    tests(
+      "IntegrationServices", "VMBus",
+      [
+        "TestVectors", "Support", "VMBusServer", "VMBusClient", "VMBusChannel", "VMBusRing", "VMBusProtocol",
+        "SharedMemory", "LinuxIO", "WireBytes",
+      ]),
+    tests(
+      "VMBusUIO", "VMBus",
+      ["Support", "VMBusChannel", "VMBusRing", "VMBusProtocol", "SharedMemory", "LinuxIO", "WireBytes"]
+    ),
     tests("WireBytes", "Platform"),
     tests("SCSI", "Storage", ["TestVectors", "WireBytes"]),
     tests("StorvscProtocol", "Storage", ["TestVectors", "SCSI", "WireBytes"]),

@@ -3,12 +3,12 @@ enum Architecture {
   /// The floor of each target.
   static let floors: [String: Int] = [
     "WireBytes": 0, "LinuxIO": 0, "SharedMemory": 0, "URing": 0, "FUSEBridge": 0, "NetlinkRoute": 0,
-    "YAMLDocument": 0, "FilesystemProbe": 0,
+    "YAMLDocument": 0, "FilesystemProbe": 0, "KVM": 0,
     "VMBusProtocol": 1, "SCSI": 1, "StorvscProtocol": 1, "NetvscProtocol": 1, "Block": 1, "Ethernet": 1,
     "VMBusRing": 2, "VMBusChannel": 2,
-    "Storvsc": 3, "Netvsc": 3, "Storvsp": 3, "Netvsp": 3,
+    "Storvsc": 3, "Netvsc": 3, "Storvsp": 3, "Netvsp": 3, "IntegrationServices": 3,
     "DiskFS": 4, "TapLink": 4, "EthernetSwitch": 4, "DiskImage": 4, "VMBusUIO": 4, "VMBusClient": 4, "VMBusServer": 4,
-    "SyntheticHost": 5, "Gateway": 5, "GatewayControl": 5,
+    "SyntheticHost": 5, "Gateway": 5, "GatewayControl": 5, "VirtualMachine": 5,
     "synthgate": 6, "synthgate-vm": 6, "dev": 6,
   ]
 
@@ -16,12 +16,14 @@ enum Architecture {
   static let neighbours: [String: Set<String>] = [
     "SharedMemory": ["LinuxIO"],
     "URing": ["SharedMemory", "LinuxIO"],
+    "KVM": ["SharedMemory", "LinuxIO"],
     "FUSEBridge": ["SharedMemory", "LinuxIO"],
     "NetlinkRoute": ["LinuxIO", "WireBytes"],
     "StorvscProtocol": ["SCSI"],
     "NetvscProtocol": ["Ethernet"],
     "VMBusChannel": ["VMBusRing"],
     "Gateway": ["SyntheticHost", "GatewayControl"],
+    "VirtualMachine": ["SyntheticHost"],
   ]
 
   /// The Swift targets that import a C module: one, so that there is one place that vouches for it.
@@ -32,6 +34,7 @@ enum Architecture {
     "CYAML": ["YAMLDocument"],
     "CBlkid": ["FilesystemProbe"],
     "CNetlink": ["NetlinkRoute"],
+    "CKVM": ["KVM"],
     "CNBD": ["DiskImage"],
   ]
 

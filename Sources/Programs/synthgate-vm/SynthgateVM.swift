@@ -1,0 +1,6 @@
+import ArgumentParser
+
+@main
+struct SynthgateVM: ParsableCommand {
+  func run() {}
+}
