@@ -103,7 +103,7 @@ final class DiskDrivers: Sendable {
   }
 
   /// A host has come back, or something was lost.
-  private func handle(_ event: ClientEvent) {
+  private func handle(_ event: GuestBusEvent) {
     if let line = event.logLine { log(line) }
     switch event {
     case .arrived(let device):

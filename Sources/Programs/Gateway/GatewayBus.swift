@@ -51,7 +51,7 @@ final class GatewayBus: Sendable {
   }
 
   /// Has `body` told what happens on the bus from now on, on a thread of the client; it may open devices.
-  func observe(_ body: @escaping @Sendable (ClientEvent) -> Void) {
+  func observe(_ body: @escaping @Sendable (GuestBusEvent) -> Void) {
     relay.body.withLock { $0 = body }
   }
 
@@ -78,14 +78,14 @@ final class GatewayBus: Sendable {
 
 /// Hands events to whoever observes a bus, which is made after the client that sends them.
 private final class EventRelay: Sendable {
-  let body = Mutex<(@Sendable (ClientEvent) -> Void)?>(nil)
+  let body = Mutex<(@Sendable (GuestBusEvent) -> Void)?>(nil)
 
-  func handle(_ event: ClientEvent) {
+  func handle(_ event: GuestBusEvent) {
     body.withLock { $0 }?(event)
   }
 }
 
-extension ClientEvent {
+extension GuestBusEvent {
   /// The event as a line of a log; nil for the coming and going of devices.
   var logLine: String? {
     switch self {
