@@ -68,6 +68,7 @@ let package = Package(
     target("VMBusProtocol", "VMBus", ["WireBytes"]),
     target("SCSI", "Storage", ["WireBytes"]),
     target("StorvscProtocol", "Storage", ["WireBytes", "SCSI"]),
+    target("ImageFormats", "Storage", ["WireBytes"]),
     target("Block", "Storage", ["SharedMemory", "LinuxIO", "WireBytes"]),
     target("Ethernet", "Network", ["SharedMemory", "LinuxIO", "WireBytes"]),
     target("NetvscProtocol", "Network", ["Ethernet", "WireBytes"]),
@@ -107,7 +108,7 @@ let package = Package(
       ["VMBusChannel", "VMBusRing", "VMBusProtocol", "SharedMemory", "LinuxIO", "WireBytes"]),
 
     // Floor 4: what stands on either end.
-    target("DiskImage", "Storage", ["Block", "URing", "SharedMemory", "LinuxIO"]),
+    target("DiskImage", "Storage", ["ImageFormats", "Block", "URing", "SharedMemory", "LinuxIO", "WireBytes"]),
     target("DiskFS", "Storage", ["Block", "FUSEBridge", "SharedMemory", "LinuxIO"]),
     target("TapLink", "Network", ["Ethernet", "NetlinkRoute", "SharedMemory", "LinuxIO", "WireBytes"]),
     target(
@@ -205,7 +206,8 @@ let package = Package(
     tests("SharedMemory", "Platform", ["LinuxIO"]),
     tests("URing", "Platform", ["SharedMemory", "LinuxIO"]),
     tests("Block", "Storage", ["SharedMemory", "LinuxIO"]),
-    tests("DiskImage", "Storage", ["Block", "SharedMemory", "LinuxIO", "CLinux"]),
+    tests("ImageFormats", "Storage", ["TestVectors", "WireBytes"]),
+    tests("DiskImage", "Storage", ["ImageFormats", "Block", "SharedMemory", "LinuxIO", "CLinux", "WireBytes"]),
     tests("DiskFS", "Storage", ["Block", "FUSEBridge", "SharedMemory", "LinuxIO", "CLinux"]),
     tests(
       "Storvsp", "Storage",

@@ -136,3 +136,23 @@ public func readBytes(_ descriptor: Int32, at offset: UInt64, count: Int) throws
   }
   return bytes
 }
+
+/// Puts `bytes` into the file from `offset` on.
+///
+/// - Throws: the errno of pwrite(2), EIO when it writes nothing.
+public func writeBytes(_ bytes: [UInt8], to descriptor: Int32, at offset: UInt64) throws(Errno) {
+  var done = 0
+  while done < bytes.count {
+    // SAFETY: the kernel reads at most the bytes that are left in the array.
+    let moved = unsafe bytes.withUnsafeBytes { buffer in
+      unsafe pwrite(descriptor, buffer.baseAddress! + done, bytes.count - done, Int(offset) + done)
+    }
+    if moved < 0 {
+      let error = Errno(rawValue: synthgate_errno())
+      if error == .EINTR { continue }
+      throw error
+    }
+    if moved == 0 { throw .EIO }
+    done += moved
+  }
+}

@@ -39,7 +39,7 @@ public final class SyntheticHost: Sendable {
   }
 
   private static func add(_ disk: DiskConfiguration, to controller: SCSIController) throws(SyntheticHostError) {
-    var options = RawImage.Options()
+    var options = DiskImage.Options()
     options.isReadOnly = disk.readOnly
     options.sectorByteCount = disk.sectorSize
     options.serial = disk.serial

@@ -4,7 +4,8 @@ enum Architecture {
   static let floors: [String: Int] = [
     "WireBytes": 0, "LinuxIO": 0, "SharedMemory": 0, "URing": 0, "FUSEBridge": 0, "NetlinkRoute": 0,
     "YAMLDocument": 0, "FilesystemProbe": 0, "KVM": 0,
-    "VMBusProtocol": 1, "SCSI": 1, "StorvscProtocol": 1, "NetvscProtocol": 1, "Block": 1, "Ethernet": 1,
+    "VMBusProtocol": 1, "SCSI": 1, "StorvscProtocol": 1, "NetvscProtocol": 1, "Block": 1, "ImageFormats": 1,
+    "Ethernet": 1,
     "VMBusRing": 2, "VMBusChannel": 2,
     "Storvsc": 3, "Netvsc": 3, "Storvsp": 3, "Netvsp": 3, "IntegrationServices": 3,
     "DiskFS": 4, "TapLink": 4, "EthernetSwitch": 4, "DiskImage": 4, "VMBusUIO": 4, "VMBusClient": 4, "VMBusServer": 4,
@@ -46,7 +47,8 @@ enum Architecture {
     "StorvscProtocol": ["WireBytes", "SCSI"],
     "NetvscProtocol": ["WireBytes", "Ethernet"],
     "DiskFS": ["Block", "FUSEBridge", "SharedMemory", "LinuxIO"],
-    "DiskImage": ["Block", "URing", "SharedMemory", "LinuxIO", "WireBytes"],
+    "ImageFormats": ["WireBytes"],
+    "DiskImage": ["ImageFormats", "Block", "URing", "SharedMemory", "LinuxIO", "WireBytes"],
     "TapLink": ["Ethernet", "NetlinkRoute", "SharedMemory", "LinuxIO", "WireBytes"],
     "EthernetSwitch": ["Ethernet", "SharedMemory", "LinuxIO", "WireBytes"],
   ]

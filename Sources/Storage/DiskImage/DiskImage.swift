@@ -7,7 +7,7 @@ public enum DiskImage {
   ///
   /// - Throws: any `DiskImageError`.
   public static func open(
-    _ path: String, options: RawImage.Options = RawImage.Options()
+    _ path: String, options: DiskImage.Options = DiskImage.Options()
   ) throws(DiskImageError) -> RawImage {
     for scheme in ["nbd:", "nbd+unix:", "nbds:", "nbds+unix:"] where path.hasPrefix(scheme) {
       throw .unsupportedFormat("NBD")

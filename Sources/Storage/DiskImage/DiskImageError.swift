@@ -1,3 +1,4 @@
+public import ImageFormats
 public import LinuxIO
 
 /// Why an image can't be opened.
@@ -22,6 +23,8 @@ public enum DiskImageError: Error, Equatable, Sendable, CustomStringConvertible 
   case unsupportedFormat(String)
   /// The sector size can't be used: `needed` is what can.
   case sectorSize(Int, needed: Int)
+  /// The image is damaged, or needs what this program can't do, or its chain is broken.
+  case fault(ImageFault)
   /// The system refused.
   case system(what: String, Errno)
 
@@ -39,6 +42,7 @@ public enum DiskImageError: Error, Equatable, Sendable, CustomStringConvertible 
     case .inUse(let holder): "it is in use\(holder.map { " by \($0)" } ?? "")"
     case .unsupportedFormat(let format): "the format \(format) is not supported yet"
     case .sectorSize(let size, let needed): "a sector size of \(size) bytes is not possible; \(needed) is"
+    case .fault(let fault): "\(fault)"
     case .system(let what, let errno): "can't \(what): \(errno)"
     }
   }
@@ -56,6 +60,7 @@ public enum DiskImageError: Error, Equatable, Sendable, CustomStringConvertible 
     case .inUse: "end the other use first"
     case .unsupportedFormat("NBD"): "attach it with nbd-client and name the block device"
     case .unsupportedFormat: "convert it with qemu-img convert -O raw"
+    case .fault: ""
     case .sectorSize(_, let needed): "use a sector size of \(needed)"
     case .system: ""
     }

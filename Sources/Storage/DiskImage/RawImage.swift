@@ -8,7 +8,7 @@ import Synchronization
 /// The image stays locked while it is open: exclusively, or shared when it is read-only. The lock belongs to the open file
 /// that all writes in flight use, so that the kernel frees it when the process dies, but not before its I/O has ended.
 /// Nothing that is done here changes the length of the file.
-public final class RawImage: BlockDevice {
+public final class RawImage: OpenedImage {
   /// The file as every write, flush and allocation sees it; it holds the lock.
   let file: OwnedDescriptor
   /// With direct I/O, the same file through the page cache, for reads that are not aligned.
@@ -48,11 +48,11 @@ public final class RawImage: BlockDevice {
   /// Opens and locks the file at `path`, whatever format it looks like.
   ///
   /// - Throws: any `DiskImageError`.
-  public convenience init(path: String, options: Options = Options()) throws(DiskImageError) {
+  public convenience init(path: String, options: DiskImage.Options = DiskImage.Options()) throws(DiskImageError) {
     try self.init(ImageSource.find(path, isReadOnly: options.isReadOnly), options: options)
   }
 
-  init(_ source: consuming ImageSource, options: Options) throws(DiskImageError) {
+  init(_ source: consuming ImageSource, options: DiskImage.Options) throws(DiskImageError) {
     let facts = source.facts
     let isBlockDevice = facts.kind == .blockDevice
     let sectorByteCount = options.sectorByteCount ?? (isBlockDevice ? max(512, facts.logicalSectorByteCount) : 512)
@@ -115,7 +115,7 @@ public final class RawImage: BlockDevice {
   }
 
   /// How the image is read and written: `buffered` or `direct`.
-  public var cache: Cache { isDirect ? .direct : .buffered }
+  public var cache: DiskImage.Cache { isDirect ? .direct : .buffered }
 
   /// Any number.
   public var maximumQueueCount: Int { 1024 }
@@ -131,6 +131,9 @@ public final class RawImage: BlockDevice {
   public func makeQueue(depth: Int) throws(BlockError) -> any BlockQueue {
     do throws(Errno) { return try RawImageQueue(image: self, depth: depth) } catch { throw BlockError(error) }
   }
+
+  /// Nothing is kept back.
+  public func close() {}
 
   /// Looks at the length of the file again, and answers whether it has changed. Any thread may call it; the queues know the
   /// new size at once. A length that is not a multiple of the sector size is rounded down.
@@ -151,7 +154,7 @@ public final class RawImage: BlockDevice {
 extension RawImage {
   /// The file for direct I/O, locked by nobody yet; nil where that is not wanted or not possible.
   private static func openDirect(
-    _ source: borrowing ImageSource, options: Options
+    _ source: borrowing ImageSource, options: DiskImage.Options
   ) throws(DiskImageError) -> OwnedDescriptor? {
     let facts = source.facts
     let isWanted = options.cache == .direct || (options.cache == .automatic && facts.kind == .blockDevice)

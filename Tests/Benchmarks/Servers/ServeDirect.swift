@@ -23,7 +23,7 @@ struct ServeDirect: ParsableCommand {
 
   func run() throws {
     let signals = try SignalQueue(endSignals)
-    var imageOptions = RawImage.Options()
+    var imageOptions = DiskImage.Options()
     imageOptions.cache = cache == .direct ? .direct : .buffered
     var options = DiskFSOptions()
     options.workerCount = workers ?? min(4, Machine.processorCount)

@@ -7,28 +7,28 @@ import Testing
 
 /// Random requests against an image and an array of bytes, which must agree at all times.
 @Suite(.serialized) struct ModelTests {
-  @Test(arguments: [RawImage.Cache.buffered, .direct], [true, false])
-  func fileAgreesWithArray(cache: RawImage.Cache, usesRing: Bool) throws {
+  @Test(arguments: [DiskImage.Cache.buffered, .direct], [true, false])
+  func fileAgreesWithArray(cache: DiskImage.Cache, usesRing: Bool) throws {
     let scratch = try Scratch()
     let byteCount = 3 << 20
     // The file does not end at a block of the filesystem, so that the tail has to take another way.
     let path = try scratch.file(byteCount: UInt64(byteCount + 512))
-    var options = RawImage.Options()
+    var options = DiskImage.Options()
     options.cache = cache
     try agree(path, options, byteCount: byteCount + 512, seed: 1, usesRing: usesRing)
   }
 
-  @Test(arguments: [(RawImage.Cache.buffered, 512), (.direct, 512), (.direct, 4096)])
-  func blockDeviceAgreesWithArray(cache: RawImage.Cache, sectorByteCount: Int) throws {
+  @Test(arguments: [(DiskImage.Cache.buffered, 512), (.direct, 512), (.direct, 4096)])
+  func blockDeviceAgreesWithArray(cache: DiskImage.Cache, sectorByteCount: Int) throws {
     let scratch = try Scratch()
     let device = try TestLoopDevice(
       over: try scratch.file(byteCount: 3 << 20), sectorByteCount: sectorByteCount)
-    var options = RawImage.Options()
+    var options = DiskImage.Options()
     options.cache = cache
     try agree(device.path, options, byteCount: 3 << 20, seed: 2)
   }
 
-  private func agree(_ path: String, _ options: RawImage.Options, byteCount: Int, seed: UInt64, usesRing: Bool = true)
+  private func agree(_ path: String, _ options: DiskImage.Options, byteCount: Int, seed: UInt64, usesRing: Bool = true)
     throws
   {
     var random = Generator(state: seed)
@@ -93,7 +93,7 @@ import Testing
   @Test func neighboursSurviveEachOther() throws {
     let scratch = try Scratch()
     let path = try scratch.file(byteCount: 1 << 20)
-    var options = RawImage.Options()
+    var options = DiskImage.Options()
     options.cache = .direct
     let image = try DiskImage.open(path, options: options)
     // Thread k owns the bytes of stripe k: 700 bytes wide, so that every block has two owners.
@@ -116,10 +116,10 @@ import Testing
   }
 
   /// Many requests in flight at the same time, each of which completes once.
-  @Test(arguments: [RawImage.Cache.buffered, .direct])
-  func deepQueue(cache: RawImage.Cache) throws {
+  @Test(arguments: [DiskImage.Cache.buffered, .direct])
+  func deepQueue(cache: DiskImage.Cache) throws {
     let scratch = try Scratch()
-    var options = RawImage.Options()
+    var options = DiskImage.Options()
     options.cache = cache
     let image = try DiskImage.open(try scratch.file(byteCount: 1 << 20), options: options)
     let queue = try image.makeQueue(depth: 64)

@@ -1,0 +1,68 @@
+public import Block
+
+extension DiskImage {
+  /// How an image is read and written.
+  public enum Cache: Sendable, Equatable {
+    /// `direct` for block devices, `buffered` for files.
+    case automatic
+    /// Through the page cache.
+    case buffered
+    /// Past the page cache (O_DIRECT) where filesystem and format can.
+    case direct
+  }
+
+  /// What the bytes of the file are.
+  public enum Format: String, Sendable, Equatable, CaseIterable {
+    /// Told by the signature that the file bears; raw when there is none.
+    case automatic
+    /// Those of the disk, whatever they look like.
+    case raw
+    /// A virtual hard disk of the first version.
+    case vhd
+    /// A virtual hard disk of the second version.
+    case vhdx
+  }
+
+  /// How an image is opened.
+  public struct Options: Sendable {
+    /// Whether it may not be written.
+    public var isReadOnly = false
+    /// Logical sector size in bytes of a raw image: 512 or 4096; nil for that of a block device, 512 for a file. Other
+    /// formats tell it themselves, and are refused when they tell another.
+    public var sectorByteCount: Int?
+    /// How it is read and written.
+    public var cache = Cache.automatic
+    /// What its bytes are.
+    public var format = Format.automatic
+    /// Whether it is locked against other users: exclusively, or shared when it is read-only.
+    public var isLocked = true
+    /// Serial number; nil for one derived from the identity.
+    public var serial: String?
+    /// Identity; nil for the one in the image, or one derived from the path where it has none.
+    public var identity: DiskIdentity?
+
+    /// Finds the parents of differencing images; nil: none are opened.
+    var parents: (any ParentResolver)?
+    /// Told of every change of the file of a mapped image before it is made.
+    var observer: (any FileObserver)?
+
+    /// The defaults: writable, locked, any format that is known.
+    public init() {}
+  }
+}
+
+/// An image that was opened, of any format.
+public protocol OpenedImage: BlockDevice {
+  /// How it is read and written: `buffered` or `direct`.
+  var cache: DiskImage.Cache { get }
+
+  /// Looks at the size again, and answers whether it has changed. Only raw images can change while they are open.
+  @discardableResult
+  func refreshSize() -> Bool
+
+  /// Writes what is still to be written and marks the image as closed properly; all queues must be closed before, and
+  /// nothing may be done with it afterwards. It is done when the last reference ends, too, but then nobody sees an error.
+  ///
+  /// - Throws: why it could not be written; the image is as after a crash then.
+  func close() throws(DiskImageError)
+}
