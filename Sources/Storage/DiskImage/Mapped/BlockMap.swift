@@ -11,6 +11,9 @@ protocol BlockMap: AnyObject, Sendable {
   /// What never changes while the image is open.
   var layout: MapLayout { get }
 
+  /// Tells when places in the file that the map has given up are used by no queue any more.
+  var epochs: QueueEpochs { get }
+
   /// Where the bytes from `offset` on are to be read.
   ///
   /// - Parameters:

@@ -1,0 +1,60 @@
+import Block
+import ImageFormats
+import LinuxIO
+import Synchronization
+
+/// Room in the file. All room that is handed out reads as zeros.
+extension VHDXMap {
+  /// The file grows by so many bytes at once at least.
+  static let growthByteCount: UInt64 = 32 << 20
+
+  /// A place of `byteCount` bytes, whole MiB.
+  func takeRoom(_ byteCount: UInt64, _ state: inout VHDXState) throws(BlockError) -> UInt64 {
+    if byteCount == geometry.blockByteCount {
+      reclaim(&state)
+      if let place = state.free.popLast() {
+        // The hole in the place becomes durable before the entry that names it.
+        state.needsDataFirst = true
+        return place
+      }
+    }
+    let place = state.lastUsed
+    let end = place + byteCount
+    if end > state.fileByteCount {
+      let length = place + max(byteCount, Self.growthByteCount)
+      do throws(Errno) { try file.truncate(to: length) } catch { throw blockError(error) }
+      state.fileByteCount = length
+      fileEnd.store(length, ordering: .releasing)
+    }
+    state.lastUsed = end
+    return place
+  }
+
+  /// Makes zeros of places that were given up and that no request uses any more; the storage goes back to the filesystem.
+  func reclaim(_ state: inout VHDXState) {
+    guard let first = state.left.first, epochs.isOver(first.epoch) else { return }
+    var waiting: [(offset: UInt64, epoch: UInt64)] = []
+    for place in state.left {
+      if !epochs.isOver(place.epoch) {
+        waiting.append(place)
+        continue
+      }
+      do throws(Errno) {
+        try file.punchHole(at: place.offset, byteCount: geometry.blockByteCount)
+        state.free.append(place.offset)
+      } catch {
+        // Where there are no holes the place is lost until the image is converted.
+      }
+    }
+    state.left = waiting
+  }
+
+  /// Cuts free places off the end of what is used.
+  func shrink(_ state: inout VHDXState) {
+    state.free.sort()
+    while let last = state.free.last, last + geometry.blockByteCount == state.lastUsed {
+      state.free.removeLast()
+      state.lastUsed = last
+    }
+  }
+}
