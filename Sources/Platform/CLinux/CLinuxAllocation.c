@@ -42,6 +42,17 @@ int synthgate_lock_holder(int fd, int exclusive, int *is_unknown) {
   return 0;
 }
 
+int synthgate_lock_byte(int fd, int64_t offset) {
+  struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = offset, .l_len = 1};
+  return result(fcntl(fd, F_OFD_SETLK, &lock));
+}
+
+int synthgate_is_byte_locked(int fd, int64_t offset) {
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = offset, .l_len = 1};
+  if (fcntl(fd, F_OFD_GETLK, &lock) < 0) return -errno;
+  return lock.l_type != F_UNLCK;
+}
+
 int synthgate_open_direct(const char *path, int flags) { return synthgate_open(path, flags | O_DIRECT, 0); }
 
 int synthgate_device_number(int fd, unsigned int *major_number, unsigned int *minor_number) {

@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <linux/fs.h>
 #include <linux/stat.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 
@@ -55,6 +56,14 @@ int synthgate_describe_file(int fd, struct synthgate_file_info *info) {
 int synthgate_lock_file(int fd, int exclusive) {
   struct flock lock = {.l_type = exclusive ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET};
   return fcntl(fd, F_OFD_SETLK, &lock) < 0 ? -errno : 0;
+}
+
+int synthgate_rename(const char *path, const char *new_path, int replacing) {
+  if (renameat2(AT_FDCWD, path, AT_FDCWD, new_path, replacing ? 0 : RENAME_NOREPLACE) == 0) return 0;
+  if (replacing || (errno != EINVAL && errno != ENOSYS)) return -errno;
+  // A filesystem that can't tell renames apart: a second name, then the first one goes.
+  if (link(path, new_path) < 0) return -errno;
+  return unlink(path) < 0 ? -errno : 0;
 }
 
 int64_t synthgate_seek(int fd, int64_t offset, int for_data) {

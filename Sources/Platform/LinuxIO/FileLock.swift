@@ -30,6 +30,18 @@ extension OwnedDescriptor {
     _ = try check(synthgate_unlock(number, 1))
   }
 
+  /// Takes a shared lock on the byte at `offset`, whether the file has it or not; it goes with the open file.
+  ///
+  /// - Throws: EAGAIN when somebody has an exclusive lock on it.
+  public borrowing func lockByte(at offset: UInt64) throws(Errno) {
+    _ = try check(synthgate_lock_byte(number, Int64(offset)))
+  }
+
+  /// Whether another open file or process has a lock on the byte at `offset`.
+  public borrowing func isByteLocked(at offset: UInt64) throws(Errno) -> Bool {
+    try check(synthgate_is_byte_locked(number, Int64(offset))) != 0
+  }
+
   /// Takes the advisory lock of flock(2), which udev and mkfs respect on block devices; it goes with the open file.
   ///
   /// - Throws: EAGAIN when somebody else holds it.

@@ -13,6 +13,7 @@ public final class SyntheticHost: Sendable {
   /// What is offered.
   public let configuration: HostConfiguration
   private let networks: HostNetworks
+  private let images: [any OpenedImage]
 
   /// Opens the images and uplinks and offers the devices; guests can attach by `server` from now on.
   ///
@@ -25,20 +26,24 @@ public final class SyntheticHost: Sendable {
   ) throws(SyntheticHostError) {
     self.configuration = configuration
     var controllers: [SCSIController] = []
+    var images: [any OpenedImage] = []
     for description in configuration.controllers {
       var options = SCSIControllerOptions()
       options.maximumSubChannelCount = 64
       let controller = SCSIController(instance: description.id, options: options)
-      for disk in description.disks { try Self.add(disk, to: controller) }
+      for disk in description.disks { images.append(try Self.add(disk, to: controller)) }
       controllers.append(controller)
     }
+    self.images = images
     networks = try HostNetworks(configuration.networks)
     server = VMBusServer(settings)
     for controller in controllers { _ = server.add(controller) }
     for nic in networks.nics { _ = server.add(nic) }
   }
 
-  private static func add(_ disk: DiskConfiguration, to controller: SCSIController) throws(SyntheticHostError) {
+  private static func add(
+    _ disk: DiskConfiguration, to controller: SCSIController
+  ) throws(SyntheticHostError) -> any OpenedImage {
     var options = DiskImage.Options()
     options.isReadOnly = disk.readOnly
     options.sectorByteCount = disk.sectorSize
@@ -49,7 +54,7 @@ public final class SyntheticHost: Sendable {
       case .buffered: .buffered
       case .direct: .direct
       }
-    let image: RawImage
+    let image: any OpenedImage
     do throws(DiskImageError) { image = try DiskImage.open(disk.image, options: options) } catch {
       throw .image(disk.image, error)
     }
@@ -58,6 +63,7 @@ public final class SyntheticHost: Sendable {
     } catch {
       throw .controller("\(error)")
     }
+    return image
   }
 
   /// Listens at the socket of the configuration.
@@ -80,6 +86,8 @@ public final class SyntheticHost: Sendable {
   public func stop() {
     server.stop()
     networks.close()
+    // An image that can't be closed is as after a crash: its log is replayed when it is opened again.
+    for image in images { try? image.close() }
     if let path = configuration.listen { try? removeFile(path) }
   }
 

@@ -2,18 +2,25 @@
 public enum DiskImage {
   /// Opens the image at `path` as a disk.
   ///
-  /// A file that bears the signature of another format is refused, for its bytes are not those of the disk, unless
-  /// `options.format` says that it is raw.
+  /// The format is that whose signature the file bears, raw when there is none, unless `options.format` says which it is.
   ///
   /// - Throws: any `DiskImageError`.
-  public static func open(
-    _ path: String, options: DiskImage.Options = DiskImage.Options()
-  ) throws(DiskImageError) -> RawImage {
+  public static func open(_ path: String, options: Options = Options()) throws(DiskImageError) -> any OpenedImage {
     for scheme in ["nbd:", "nbd+unix:", "nbds:", "nbds+unix:"] where path.hasPrefix(scheme) {
       throw .unsupportedFormat("NBD")
     }
     let source = try ImageSource.find(path, isReadOnly: options.isReadOnly)
-    if options.format == .automatic, let format = source.foreignFormat() { throw .unsupportedFormat(format) }
-    return try RawImage(source, options: options)
+    switch options.format {
+    case .raw: return try RawImage(source, options: options)
+    case .vhdx: return try VHDXImage.open(source, options: options)
+    case .vhd: throw .unsupportedFormat("VHD")
+    case .automatic: break
+    }
+    switch source.signature() {
+    case .none: return try RawImage(source, options: options)
+    case .vhdx: return try VHDXImage.open(source, options: options)
+    case .vhd: throw .unsupportedFormat("VHD")
+    case .other(let name): throw .unsupportedFormat(name)
+    }
   }
 }

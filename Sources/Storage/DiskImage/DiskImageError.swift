@@ -79,10 +79,3 @@ public enum DiskImageError: Error, Equatable, Sendable, CustomStringConvertible 
     }
   }
 }
-
-/// The program that has the file locked or open, as `name (process 123)`; nil when none can be seen.
-func imageHolder(_ path: String) -> String? {
-  guard let wanted = try? canonicalPath(path) else { return nil }
-  let holder = processesWithLockedFile(wanted).first ?? processesWithOpenFile(wanted).first
-  return holder.map { "\($0.name) (process \($0.id))" }
-}

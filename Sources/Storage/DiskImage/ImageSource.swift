@@ -39,18 +39,28 @@ struct ImageSource: ~Copyable {
     }
   }
 
-  /// The name of the format whose signature the file bears; nil when its bytes may be those of a disk.
-  func foreignFormat() -> String? {
+  /// The format whose signature a file bears.
+  enum Signature: Equatable {
+    /// None: its bytes may be those of a disk.
+    case none
+    case vhd
+    case vhdx
+    /// One that is not served.
+    case other(String)
+  }
+
+  /// The format whose signature the file bears.
+  func signature() -> Signature {
     let start = signature(at: 0)
-    if start == Array("vhdxfile".utf8) { return "VHDX" }
-    if start == Array("conectix".utf8) { return "VHD" }
-    if start.starts(with: [0x51, 0x46, 0x49, 0xfb]) { return "qcow2" }
-    if start.starts(with: Array("KDMV".utf8)) { return "VMDK" }
+    if start == Array("vhdxfile".utf8) { return .vhdx }
+    if start == Array("conectix".utf8) { return .vhd }
+    if start.starts(with: [0x51, 0x46, 0x49, 0xfb]) { return .other("qcow2") }
+    if start.starts(with: Array("KDMV".utf8)) { return .other("VMDK") }
     // A fixed VHD has only a footer, in the last 512 bytes (511 in the oldest).
     for length: UInt64 in [512, 511] where facts.byteCount > length {
-      if signature(at: facts.byteCount - length) == Array("conectix".utf8) { return "VHD" }
+      if signature(at: facts.byteCount - length) == Array("conectix".utf8) { return .vhd }
     }
-    return nil
+    return .none
   }
 
   private func signature(at offset: UInt64) -> [UInt8] {

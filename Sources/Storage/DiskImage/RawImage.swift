@@ -67,7 +67,7 @@ public final class RawImage: OpenedImage {
     let isDirect = direct != nil
     let file: OwnedDescriptor
     if let direct { file = direct } else { file = try Self.reopen(source, direct: false) }
-    if options.isLocked { try Self.lock(file, source: source, exclusive: !options.isReadOnly) }
+    if options.isLocked { try lockImage(file, path: source.path, exclusive: !options.isReadOnly) }
 
     var info = BlockDeviceInfo(byteCount: facts.byteCount, sectorByteCount: sectorByteCount)
     info.physicalSectorByteCount = max(sectorByteCount, facts.physicalSectorByteCount)
@@ -175,28 +175,6 @@ extension RawImage {
       return try source.reopen(direct: direct, exclusive: source.facts.kind == .blockDevice && !source.isReadOnly)
     } catch {
       throw DiskImageError(opening: source.path, error, toWrite: !source.isReadOnly)
-    }
-  }
-
-  /// Locks the file. A process that has just ended holds its lock until the kernel has ended its I/O, some 30 ms after
-  /// nobody can be seen any more: a lock without a holder is waited for, a second at most.
-  private static func lock(
-    _ file: borrowing OwnedDescriptor, source: borrowing ImageSource, exclusive: Bool
-  ) throws(DiskImageError) {
-    for attempt in 0...100 {
-      do throws(Errno) { return try file.lock(exclusive: exclusive) } catch {
-        guard error == .EAGAIN || error == .EACCES else { throw .system(what: "lock it", error) }
-        if attempt == 100 || imageHolder(source.path) != nil { break }
-        sleepThread(nanoseconds: 10_000_000)
-      }
-    }
-    do throws(Errno) { try file.lock(exclusive: exclusive) } catch {
-      guard error == .EAGAIN || error == .EACCES else { throw .system(what: "lock it", error) }
-      if case .process(let id)? = try? file.lockHolder(exclusive: exclusive) {
-        let name = (try? readTextFile("/proc/\(id)/comm"))?.split(separator: "\n").first ?? "a program"
-        throw .inUse(holder: "\(name) (process \(id))")
-      }
-      throw .inUse(holder: imageHolder(source.path))
     }
   }
 

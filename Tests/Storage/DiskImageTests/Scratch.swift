@@ -68,9 +68,14 @@ final class TestQueue {
   private let epoll: Epoll
   private var table = ScatterTable(capacity: 64)
 
-  init(_ image: RawImage, depth: Int = 4, memoryByteCount: Int = 4 << 20, usesRing: Bool = true) throws {
-    queue =
-      usesRing ? try image.makeQueue(depth: depth) : try RawImageQueue(image: image, depth: depth, usesRing: false)
+  init(_ image: any OpenedImage, depth: Int = 4, memoryByteCount: Int = 4 << 20, usesRing: Bool = true) throws {
+    if usesRing {
+      queue = try image.makeQueue(depth: depth)
+    } else if let raw = image as? RawImage {
+      queue = try RawImageQueue(image: raw, depth: depth, usesRing: false)
+    } else {
+      queue = try MappedQueue(image: image as! MappedImage, depth: depth, usesRing: false)
+    }
     memory = try image.allocateMemory(byteCount: memoryByteCount)
     epoll = try Epoll()
     try epoll.add(queue.readinessDescriptor, token: 1)

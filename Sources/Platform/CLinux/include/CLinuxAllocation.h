@@ -25,6 +25,12 @@ int synthgate_unlock(int fd, int whole_file);
 /// open file, whose lock belongs to no process.
 int synthgate_lock_holder(int fd, int exclusive, int *is_unknown);
 
+/// Takes a shared lock of this open file on one byte (F_OFD_SETLK); -EAGAIN when somebody has it exclusively.
+int synthgate_lock_byte(int fd, int64_t offset);
+
+/// Whether another open file or process has a lock on one byte: 1 or 0.
+int synthgate_is_byte_locked(int fd, int64_t offset);
+
 /// Opens with O_DIRECT added to `flags`.
 int synthgate_open_direct(const char *path, int flags);
 

@@ -28,6 +28,9 @@ int synthgate_describe_file(int fd, struct synthgate_file_info *info);
 /// Locks the whole file (F_OFD_SETLK) until the open file is closed; -EAGAIN when somebody else holds it.
 int synthgate_lock_file(int fd, int exclusive);
 
+/// Gives a file another name; unless `replacing`, -EEXIST when a file has it.
+int synthgate_rename(const char *path, const char *new_path, int replacing);
+
 /// lseek(2) with SEEK_DATA or SEEK_HOLE; -ENXIO when there is no data behind `offset`.
 int64_t synthgate_seek(int fd, int64_t offset, int for_data);
 

@@ -52,6 +52,9 @@ protocol BlockMap: AnyObject, Sendable {
   /// Why writes are refused from now on, after something could not be made durable; nil when all is well.
   var failure: BlockError? { get }
 
+  /// Something could not be made durable: nothing is written from now on.
+  func markFailed()
+
   /// Writes everything that is still to be written and marks the image as closed. No queue is in use any more.
   func close() throws(DiskImageError)
 }

@@ -81,7 +81,9 @@ struct VHDXLogReader {
     guard
       let count = VHDXLogEntry.announcedByteCount(start.rawSpan, logGUID: logGUID, logByteCount: logByteCount)
     else { return nil }
-    guard UInt64(count) <= budget else { throw .fault(corrupt("entries overlap endlessly", logOffset + UInt64(offset))) }
+    guard UInt64(count) <= budget else {
+      throw .fault(corrupt("entries overlap endlessly", logOffset + UInt64(offset)))
+    }
     budget -= UInt64(count)
     let bytes = try ring(offset, count)
     return VHDXLogEntry(parsing: bytes.rawSpan, logGUID: logGUID, logByteCount: logByteCount)

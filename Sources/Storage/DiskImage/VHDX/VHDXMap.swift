@@ -90,6 +90,8 @@ final class VHDXMap: BlockMap {
   var needsCommit: Bool { hasChanges.load(ordering: .acquiring) }
 
   var failure: BlockError? { hasFailed.load(ordering: .acquiring) ? .failed : nil }
+
+  func markFailed() { hasFailed.store(true, ordering: .releasing) }
 }
 
 extension VHDXMap {

@@ -30,7 +30,8 @@ struct VHDXOverlay: Sendable {
     }
     byteCount = max(byteCount, entry.lastFileOffset)
     guard pages.count * VHDX.pageByteCount <= Self.maximumByteCount, zeros.count <= 1 << 16 else {
-      throw ImageFault("vhdx.log.needed", "the log is too long to be read over; open the image writable once to replay it")
+      throw ImageFault(
+        "vhdx.log.needed", "the log is too long to be read over; open the image writable once to replay it")
     }
   }
 

@@ -63,7 +63,8 @@ struct VHDXSweep {
         let bitmap = try? map.entry(geometry.entryIndex(ofBitmap: chunk))
         if bitmap?.state != .fullyPresent {
           findings.append(
-            ImageFault("vhdx.bat.nobitmap", "VHDX block \(block) has no sector bitmap", at: map.tableOffset + index * 8))
+            ImageFault("vhdx.bat.nobitmap", "VHDX block \(block) has no sector bitmap", at: map.tableOffset + index * 8)
+          )
         }
       }
     case .unused: break
