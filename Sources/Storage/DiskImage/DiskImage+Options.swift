@@ -41,7 +41,13 @@ extension DiskImage {
     /// Identity; nil for the one in the image, or one derived from the path where it has none.
     public var identity: DiskIdentity?
 
-    /// Finds the parents of differencing images; nil: none are opened.
+    /// Directories in which parents of differencing images may stand, besides that of the image itself.
+    public var parentDirectories: [String] = []
+    /// The parents of a differencing image, its own first, the base last, wherever they stand; empty: they are found by the
+    /// paths in the images.
+    public var parentPaths: [String] = []
+
+    /// Finds the parents of differencing images in another way; for tests.
     var parents: (any ParentResolver)?
     /// Told of every change of the file of a mapped image before it is made.
     var observer: (any FileObserver)?

@@ -13,13 +13,13 @@ public enum DiskImage {
     switch options.format {
     case .raw: return try RawImage(source, options: options)
     case .vhdx: return try VHDXImage.open(source, options: options)
-    case .vhd: throw .unsupportedFormat("VHD")
+    case .vhd: return try VHDImage.open(source, options: options)
     case .automatic: break
     }
     switch source.signature() {
     case .none: return try RawImage(source, options: options)
     case .vhdx: return try VHDXImage.open(source, options: options)
-    case .vhd: throw .unsupportedFormat("VHD")
+    case .vhd: return try VHDImage.open(source, options: options)
     case .other(let name): throw .unsupportedFormat(name)
     }
   }

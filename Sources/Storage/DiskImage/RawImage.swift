@@ -27,6 +27,8 @@ public final class RawImage: OpenedImage {
   let zeros: MemoryRegion
   /// Where writes are put together that are not aligned for direct I/O, one at a time.
   private let staging: Mutex<MemoryRegion?>
+  /// Whether the disk is only a part of the file, whose length says nothing then.
+  private let isWindow: Bool
   /// Capacity in bytes, as the queues see it.
   private let byteCount: Atomic<UInt64>
   private let state: Mutex<State>
@@ -52,16 +54,18 @@ public final class RawImage: OpenedImage {
     try self.init(ImageSource.find(path, isReadOnly: options.isReadOnly), options: options)
   }
 
-  init(_ source: consuming ImageSource, options: DiskImage.Options) throws(DiskImageError) {
+  /// - Parameter window: how many bytes of the file are those of the disk, from its start; nil: all.
+  init(_ source: consuming ImageSource, options: DiskImage.Options, window: UInt64? = nil) throws(DiskImageError) {
     let facts = source.facts
+    let length = window ?? facts.byteCount
     let isBlockDevice = facts.kind == .blockDevice
     let sectorByteCount = options.sectorByteCount ?? (isBlockDevice ? max(512, facts.logicalSectorByteCount) : 512)
     guard sectorByteCount == 512 || sectorByteCount == 4096 else { throw .sectorSize(sectorByteCount, needed: 512) }
     if isBlockDevice, sectorByteCount < facts.logicalSectorByteCount {
       throw .sectorSize(sectorByteCount, needed: facts.logicalSectorByteCount)
     }
-    if facts.byteCount % UInt64(sectorByteCount) != 0 {
-      throw .oddLength(byteCount: facts.byteCount, sectorByteCount: sectorByteCount)
+    if length % UInt64(sectorByteCount) != 0 {
+      throw .oddLength(byteCount: length, sectorByteCount: sectorByteCount)
     }
     let direct = try Self.openDirect(source, options: options)
     let isDirect = direct != nil
@@ -69,7 +73,7 @@ public final class RawImage: OpenedImage {
     if let direct { file = direct } else { file = try Self.reopen(source, direct: false) }
     if options.isLocked { try lockImage(file, path: source.path, exclusive: !options.isReadOnly) }
 
-    var info = BlockDeviceInfo(byteCount: facts.byteCount, sectorByteCount: sectorByteCount)
+    var info = BlockDeviceInfo(byteCount: length, sectorByteCount: sectorByteCount)
     info.physicalSectorByteCount = max(sectorByteCount, facts.physicalSectorByteCount)
     info.maximumTransferByteCount = Self.maximumTransferByteCount
     info.isReadOnly = options.isReadOnly
@@ -86,7 +90,8 @@ public final class RawImage: OpenedImage {
       throw .system(what: "take memory", error)
     }
     staging = Mutex(nil)
-    byteCount = Atomic(facts.byteCount)
+    byteCount = Atomic(length)
+    isWindow = window != nil
     state = Mutex(State(info: info))
     self.isDirect = isDirect
     cachedDescriptor = isDirect ? source.file.number : file.number
@@ -139,7 +144,7 @@ public final class RawImage: OpenedImage {
   /// new size at once. A length that is not a multiple of the sector size is rounded down.
   @discardableResult
   public func refreshSize() -> Bool {
-    guard let facts = try? FileInfo(descriptor: file.number) else { return false }
+    guard !isWindow, let facts = try? FileInfo(descriptor: file.number) else { return false }
     return state.withLock { state in
       let sector = UInt64(state.info.sectorByteCount)
       let now = facts.byteCount / sector * sector

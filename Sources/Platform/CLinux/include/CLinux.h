@@ -36,6 +36,7 @@
 #include "CLinuxFile.h"
 #include "CLinuxMemory.h"
 #include "CLinuxNetwork.h"
+#include "CLinuxPath.h"
 #include "CLinuxProcess.h"
 #include "CLinuxStream.h"
 

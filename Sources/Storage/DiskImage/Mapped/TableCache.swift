@@ -11,7 +11,7 @@ final class TableCache: Sendable {
   static let pageByteCount = 4096
   static let wordCount = 512
   /// How many pages are read at once.
-  private static let groupCount = 16
+  private let groupCount: Int
 
   /// How many pages the table has.
   let pageCount: Int
@@ -30,9 +30,12 @@ final class TableCache: Sendable {
     var generation: UInt64 = 1
   }
 
-  /// - Parameter byteLimit: how many bytes the pages may take.
-  init(pageCount: Int, byteLimit: Int = 64 << 20) throws(Errno) {
+  /// - Parameters:
+  ///   - byteLimit: how many bytes the pages may take.
+  ///   - groupCount: how many pages are read at once.
+  init(pageCount: Int, byteLimit: Int = 64 << 20, groupCount: Int = 16) throws(Errno) {
     self.pageCount = pageCount
+    self.groupCount = groupCount
     // More pages are pinned at no time than a commit may take.
     capacity = max(512, min(pageCount, byteLimit / Self.pageByteCount))
     directory = try MemoryRegion(anonymous: max(1, pageCount) * 8)
@@ -58,8 +61,8 @@ final class TableCache: Sendable {
   func load(_ page: Int, _ read: (_ first: Int, _ count: Int) throws(Errno) -> [UInt8]) throws(Errno) {
     try books.withLock { books throws(Errno) in
       if directory.slice.loadLE64(at: page * 8) != 0 { return }
-      let first = page / Self.groupCount * Self.groupCount
-      let count = min(Self.groupCount, pageCount - first)
+      let first = page / groupCount * groupCount
+      let count = min(groupCount, pageCount - first)
       // Read under the lock, so that nobody can change a page and give it up meanwhile.
       let bytes = try read(first, count)
       // The page itself comes last, so that its neighbours can't push it out.

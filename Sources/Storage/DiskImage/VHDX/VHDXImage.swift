@@ -13,11 +13,7 @@ enum VHDXImage {
     var layers = [leaf]
     if let locator {
       let reference = parentReference(locator, of: path)
-      guard let resolver = options.parents else {
-        let names = reference.candidates.map(\.path).joined(separator: ", ")
-        throw .fault(ImageFault("chain.missing", "parent of \(path) not found: tried nothing of \(names)"))
-      }
-      layers += try resolver.openParents(reference, depth: 1)
+      layers += try options.resolver(for: path).openParents(reference, depth: 1)
     }
     return try MappedImage(layers, options: options)
   }
