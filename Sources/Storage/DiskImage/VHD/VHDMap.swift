@@ -44,8 +44,12 @@ final class VHDMap: BlockMap {
   /// Tables of at most so many entries are read and checked as a whole when the image is opened.
   static let sweptEntryCount: UInt32 = 1 << 21
 
-  /// - Parameter structure: of `file`; not fixed.
-  init(_ structure: VHDStructure, header: VHDDynamicHeader, file: ImageFile, isReadOnly: Bool) throws(DiskImageError) {
+  /// - Parameters:
+  ///   - structure: of `file`; not fixed.
+  ///   - isSwept: whether the table is looked at as a whole; false for those who do so themselves.
+  init(
+    _ structure: VHDStructure, header: VHDDynamicHeader, file: ImageFile, isReadOnly: Bool, isSwept: Bool = true
+  ) throws(DiskImageError) {
     self.file = file
     self.header = header
     footerBytes = structure.footerBytes
@@ -73,7 +77,7 @@ final class VHDMap: BlockMap {
     }
     let end = structure.structures.map(\.upperBound).max() ?? 0
     state = Mutex(VHDState(lastUsed: max(end, structure.dataEnd), fileByteCount: structure.fileByteCount))
-    if header.entryCount <= Self.sweptEntryCount {
+    if isSwept, header.entryCount <= Self.sweptEntryCount {
       let sweep = try VHDSweep(self, findingLimit: 1)
       if let first = sweep.findings.first { throw .fault(first) }
       state.withLock { $0.lastUsed = max(end, sweep.end) }
