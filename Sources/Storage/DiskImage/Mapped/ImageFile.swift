@@ -64,7 +64,8 @@ final class ImageFile: Sendable {
 
 /// A change of the file under an image.
 enum FileChange: Sendable, Equatable {
-  case write(offset: UInt64, bytes: [UInt8])
+  /// If `isDurable`, the bytes are on the medium when it ends.
+  case write(offset: UInt64, bytes: [UInt8], isDurable: Bool = false)
   case zero(offset: UInt64, byteCount: UInt64)
   case truncate(byteCount: UInt64)
   /// All changes that have ended before are durable at the next `synchronizeEnd`.
