@@ -57,6 +57,9 @@ final class ImageFile: Sendable {
     try owned.allocate(.reserve, offset: offset, byteCount: byteCount)
   }
 
+  /// Gives the lock back, if it has one.
+  func unlock() { try? owned.unlock() }
+
   func withDescriptor<R, E: Error>(_ body: (borrowing OwnedDescriptor) throws(E) -> R) throws(E) -> R {
     try body(owned)
   }

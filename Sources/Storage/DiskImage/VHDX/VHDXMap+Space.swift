@@ -49,8 +49,19 @@ extension VHDXMap {
     state.left = waiting
   }
 
-  /// Cuts free places off the end of what is used.
-  func shrink(_ state: inout VHDXState) {
+  /// Cuts places off the end of what is used that are nobody's. Everything has been applied.
+  func findLastUsed(_ state: inout VHDXState) throws(Errno) {
+    if keepsBlocks { return }
+    if state.isLastUsedKnown {
+      // The table is short enough to be looked at as a whole.
+      do throws(DiskImageError) {
+        let sweep = try VHDXSweep(self, findingLimit: 1)
+        if sweep.findings.isEmpty { state.lastUsed = max(structuresEnd, sweep.end) }
+      } catch {
+        throw .EIO
+      }
+      return
+    }
     state.free.sort()
     while let last = state.free.last, last + geometry.blockByteCount == state.lastUsed {
       state.free.removeLast()

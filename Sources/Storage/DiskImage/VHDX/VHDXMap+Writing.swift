@@ -73,6 +73,11 @@ extension VHDXMap {
       state.fileByteCount = end
     }
     state.lastUsed = end
+    for place in state.gaps {
+      do throws(Errno) { try file.punchHole(at: place, byteCount: geometry.blockByteCount) } catch { break }
+      state.free.append(place)
+    }
+    state.gaps = []
     try file.synchronize()
     fileEnd.store(state.fileByteCount, ordering: .releasing)
     let log = try state.log.start(file, fileByteCount: state.fileByteCount, lastUsed: state.lastUsed)
