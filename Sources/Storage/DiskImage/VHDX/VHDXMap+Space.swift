@@ -30,6 +30,12 @@ extension VHDXMap {
     return place
   }
 
+  /// Whether so much waits for a commit to become free that the file should not grow before that.
+  func hasManyLeaving(_ state: VHDXState) -> Bool {
+    guard state.free.isEmpty, state.leaving.count > 1 else { return false }
+    return UInt64(state.leaving.count) * geometry.blockByteCount >= Self.growthByteCount
+  }
+
   /// Makes zeros of places that were given up and that no request uses any more; the storage goes back to the filesystem.
   func reclaim(_ state: inout VHDXState) {
     guard let first = state.left.first, epochs.isOver(first.epoch) else { return }
@@ -47,6 +53,8 @@ extension VHDXMap {
       }
     }
     state.left = waiting
+    // The lowest place is taken first, so that the end of the file becomes free.
+    state.free.sort(by: >)
   }
 
   /// Cuts places off the end of what is used that are nobody's. Everything has been applied.
@@ -62,10 +70,9 @@ extension VHDXMap {
       }
       return
     }
-    state.free.sort()
-    while let last = state.free.last, last + geometry.blockByteCount == state.lastUsed {
-      state.free.removeLast()
-      state.lastUsed = last
+    for place in state.free {
+      guard place + geometry.blockByteCount == state.lastUsed else { break }
+      state.lastUsed = place
     }
   }
 }

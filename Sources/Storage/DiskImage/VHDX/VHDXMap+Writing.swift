@@ -124,7 +124,7 @@ extension VHDXMap {
       if !needsBitmap { stale = try stalePages(block) }
       pages += stale
     }
-    guard state.hasRoom(for: pages) else { return nil }
+    guard state.hasRoom(for: pages), !hasManyLeaving(state) else { return nil }
     if needsBitmap {
       let place = try takeRoom(VHDX.bitmapBlockByteCount, &state)
       try setEntry(bitmapIndex, VHDXBlockEntry(.fullyPresent, offset: place), &state)

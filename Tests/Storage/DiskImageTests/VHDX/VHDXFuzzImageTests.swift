@@ -46,6 +46,8 @@ import WireBytes
         }
       }
       for (offset, bytes) in edits { try patch(path, at: offset, bytes) }
+      let file = try OwnedDescriptor.open(path, flags: 0)
+      let before = try edits.map { try readBytes(file.number, at: $0.0, count: $0.1.count) }
       do throws(DiskImageError) {
         let image = try DiskImage.open(path, options: vhdxOptions(isReadOnly: true))
         openedCount += 1
@@ -62,10 +64,9 @@ import WireBytes
           #expect(errno == .EIO || errno == .ENODATA, "round \(round): \(what)")
         }
       }
+      let after = try edits.map { try readBytes(file.number, at: $0.0, count: $0.1.count) }
+      try #require(after == before, "round \(round): the image was written")
       for (offset, bytes) in edits {
-        let file = try OwnedDescriptor.open(path, flags: 0)
-        let now = try readBytes(file.number, at: offset, count: bytes.count)
-        try #require(now == bytes, "round \(round): the image was written")
         try patch(path, at: offset, Array(good[Int(offset)..<(Int(offset) + bytes.count)]))
       }
     }
