@@ -9,7 +9,7 @@ struct ServeDirect: ParsableCommand {
     commandName: "serve-direct",
     abstract: "Serve IMAGE as DIR/whole by DiskFS, straight over the image, until a signal or the end of the mount.")
 
-  @Argument(help: "A raw disk image or block device.")
+  @Argument(help: "A disk image of any format, or a block device.")
   var image: String
 
   @Argument(help: "Directory to mount at.")
@@ -27,8 +27,8 @@ struct ServeDirect: ParsableCommand {
     imageOptions.cache = cache == .direct ? .direct : .buffered
     var options = DiskFSOptions()
     options.workerCount = workers ?? min(4, Machine.processorCount)
-    let files = try DiskFS(
-      device: RawImage(path: image, options: imageOptions), mountPoint: directory, options: options)
+    let device = try DiskImage.open(image, options: imageOptions)
+    let files = try DiskFS(device: device, mountPoint: directory, options: options)
     try files.start()
     // A thread of its own waits for the end, so that an idle server sleeps.
     let ended = try EventFD()
@@ -39,5 +39,6 @@ struct ServeDirect: ParsableCommand {
     _ = waitForInput([signals.descriptor, ended.descriptor], milliseconds: -1)
     files.stop()
     watcher.join()
+    try device.close()
   }
 }

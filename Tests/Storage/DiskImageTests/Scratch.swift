@@ -9,8 +9,9 @@ import Testing
 final class Scratch {
   let directory: String
 
-  init() throws {
-    directory = try run("/bin/mktemp", "-d", "/tmp/synthgate-image.XXXXXX")
+  /// - Parameter memory: whether its files are in memory, where many can be made fast.
+  init(memory: Bool = false) throws {
+    directory = try run("/bin/mktemp", "-d", "\(memory ? "/dev/shm" : "/tmp")/synthgate-image.XXXXXX")
   }
 
   deinit {

@@ -57,6 +57,9 @@ final class ImageFile: Sendable {
     try owned.allocate(.reserve, offset: offset, byteCount: byteCount)
   }
 
+  /// Gives the lock back, if it has one.
+  func unlock() { try? owned.unlock() }
+
   func withDescriptor<R, E: Error>(_ body: (borrowing OwnedDescriptor) throws(E) -> R) throws(E) -> R {
     try body(owned)
   }
@@ -64,7 +67,8 @@ final class ImageFile: Sendable {
 
 /// A change of the file under an image.
 enum FileChange: Sendable, Equatable {
-  case write(offset: UInt64, bytes: [UInt8])
+  /// If `isDurable`, the bytes are on the medium when it ends.
+  case write(offset: UInt64, bytes: [UInt8], isDurable: Bool = false)
   case zero(offset: UInt64, byteCount: UInt64)
   case truncate(byteCount: UInt64)
   /// All changes that have ended before are durable at the next `synchronizeEnd`.

@@ -107,6 +107,8 @@ public final class MappedImage: OpenedImage {
     for _ in 0..<500 where state.withLock({ !$0.wakes.isEmpty }) { sleepThread(nanoseconds: 10_000_000) }
     guard state.withLock({ $0.wakes.isEmpty }) else { throw .system(what: "close it", .EBUSY) }
     if isClosed.exchange(true, ordering: .acquiringAndReleasing) { return }
+    // The lock goes even if somebody still holds a reference.
+    defer { for layer in layers { layer.file.unlock() } }
     try layers[0].map.close()
   }
 }

@@ -119,7 +119,8 @@ extension MappedQueue {
   private func note(_ piece: Piece, _ observer: any FileObserver) -> Errno? {
     switch piece.work {
     case .read: nil
-    case .write: piece.memory.flatMap { observer.willChange(.write(offset: piece.fileOffset, bytes: $0.bytes())) }
+    case .write:
+      piece.memory.flatMap { observer.willChange(.write(offset: piece.fileOffset, bytes: $0.bytes(), isDurable: true)) }
     case .punch, .zeroRange:
       observer.willChange(.zero(offset: piece.fileOffset, byteCount: piece.byteCount))
     case .synchronize: observer.willChange(.synchronizeBegin)

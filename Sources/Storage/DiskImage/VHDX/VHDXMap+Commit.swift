@@ -107,8 +107,8 @@ extension VHDXMap {
         if hasFailed.load(ordering: .acquiring) { throw .EIO }
         // All queues are gone, and so is everything that was given up.
         reclaim(&state)
-        shrink(&state)
         try file.synchronize()
+        try findLastUsed(&state)
         state.header.header.logGUID = .zero
         try state.header.write(to: file)
         if state.fileByteCount > state.lastUsed {

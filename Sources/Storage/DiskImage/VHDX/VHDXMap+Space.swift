@@ -30,6 +30,12 @@ extension VHDXMap {
     return place
   }
 
+  /// Whether so much waits for a commit to become free that the file should not grow before that.
+  func hasManyLeaving(_ state: VHDXState) -> Bool {
+    guard state.free.isEmpty, state.leaving.count > 1 else { return false }
+    return UInt64(state.leaving.count) * geometry.blockByteCount >= Self.growthByteCount
+  }
+
   /// Makes zeros of places that were given up and that no request uses any more; the storage goes back to the filesystem.
   func reclaim(_ state: inout VHDXState) {
     guard let first = state.left.first, epochs.isOver(first.epoch) else { return }
@@ -47,14 +53,26 @@ extension VHDXMap {
       }
     }
     state.left = waiting
+    // The lowest place is taken first, so that the end of the file becomes free.
+    state.free.sort(by: >)
   }
 
-  /// Cuts free places off the end of what is used.
-  func shrink(_ state: inout VHDXState) {
-    state.free.sort()
-    while let last = state.free.last, last + geometry.blockByteCount == state.lastUsed {
-      state.free.removeLast()
-      state.lastUsed = last
+  /// Cuts places off the end of what is used that are nobody's. Everything has been applied.
+  func findLastUsed(_ state: inout VHDXState) throws(Errno) {
+    if keepsBlocks { return }
+    if state.isLastUsedKnown {
+      // The table is short enough to be looked at as a whole.
+      do throws(DiskImageError) {
+        let sweep = try VHDXSweep(self, findingLimit: 1)
+        if sweep.findings.isEmpty { state.lastUsed = max(structuresEnd, sweep.end) }
+      } catch {
+        throw .EIO
+      }
+      return
+    }
+    for place in state.free {
+      guard place + geometry.blockByteCount == state.lastUsed else { break }
+      state.lastUsed = place
     }
   }
 }

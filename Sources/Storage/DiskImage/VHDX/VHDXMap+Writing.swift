@@ -73,6 +73,11 @@ extension VHDXMap {
       state.fileByteCount = end
     }
     state.lastUsed = end
+    for place in state.gaps {
+      do throws(Errno) { try file.punchHole(at: place, byteCount: geometry.blockByteCount) } catch { break }
+      state.free.append(place)
+    }
+    state.gaps = []
     try file.synchronize()
     fileEnd.store(state.fileByteCount, ordering: .releasing)
     let log = try state.log.start(file, fileByteCount: state.fileByteCount, lastUsed: state.lastUsed)
@@ -119,7 +124,7 @@ extension VHDXMap {
       if !needsBitmap { stale = try stalePages(block) }
       pages += stale
     }
-    guard state.hasRoom(for: pages) else { return nil }
+    guard state.hasRoom(for: pages), !hasManyLeaving(state) else { return nil }
     if needsBitmap {
       let place = try takeRoom(VHDX.bitmapBlockByteCount, &state)
       try setEntry(bitmapIndex, VHDXBlockEntry(.fullyPresent, offset: place), &state)

@@ -68,7 +68,10 @@ final class VHDXMap: BlockMap {
     state = Mutex(VHDXState(structure, isLastUsedKnown: isTableSmall))
     if isTableSmall {
       let sweep = try VHDXSweep.run(self)
-      state.withLock { $0.lastUsed = max(structuresEnd, sweep.end) }
+      state.withLock {
+        $0.lastUsed = max(structuresEnd, sweep.end)
+        if !isReadOnly, !keepsBlocks { $0.gaps = sweep.freePlaces(limit: 4096) }
+      }
     } else {
       // The last block may be cut short by the end of the file.
       let block = geometry.blockCount - 1

@@ -24,6 +24,8 @@ struct VHDXState: Sendable {
   var leaving: [(offset: UInt64, epoch: UInt64)] = []
   /// Places that are given up for good, but may be in use by requests.
   var left: [(offset: UInt64, epoch: UInt64)] = []
+  /// Places of blocks that were nobody's when the image was opened; what they hold is not known.
+  var gaps: [UInt64] = []
   /// Places of blocks that read as zeros and are nobody's.
   var free: [UInt64] = []
 

@@ -1,5 +1,6 @@
 import ImageFormats
 import LinuxIO
+import Synchronization
 import WireBytes
 
 /// Looks at the whole block table: each entry for itself, and no two at the same place.
@@ -69,7 +70,7 @@ struct VHDXSweep {
       }
     case .unused: break
     }
-    let range = entry.offset..<min(entry.offset + length, max(entry.offset, map.source.byteCount))
+    let range = entry.offset..<min(entry.offset + length, max(entry.offset, map.fileEnd.load(ordering: .acquiring)))
     if !take(range) { note(role, "it overlaps another block", index) }
     end = max(end, entry.offset + length)
   }
@@ -88,12 +89,41 @@ struct VHDXSweep {
   private mutating func take(_ range: Range<UInt64>) -> Bool {
     if range.isEmpty { return true }
     var isFree = true
-    for unit in (range.lowerBound / VHDX.alignment)...((range.upperBound - 1) / VHDX.alignment) {
-      let bit = UInt64(1) << (unit % 64)
-      let word = taken[unit / 64] ?? 0
-      if word & bit != 0 { isFree = false }
-      taken[unit / 64] = word | bit
+    let first = range.lowerBound / VHDX.alignment
+    let last = (range.upperBound - 1) / VHDX.alignment
+    for place in (first / 64)...(last / 64) {
+      let low = max(first, place * 64) - place * 64
+      let high = min(last, place * 64 + 63) - place * 64
+      let bits = (UInt64.max >> (63 - (high - low))) << low
+      let word = taken[place] ?? 0
+      if word & bits != 0 { isFree = false }
+      taken[place] = word | bits
     }
     return isFree
+  }
+
+  /// Places for blocks below the end of what is used that nothing uses, highest first; at most `limit`.
+  func freePlaces(limit: Int) -> [UInt64] {
+    let size = map.geometry.blockByteCount
+    var places: [UInt64] = []
+    var run: UInt64 = 0
+    // The first 16 TiB of the file are looked at.
+    let units = min(end / VHDX.alignment, 1 << 24)
+    var unit = VHDX.headerSectionByteCount / VHDX.alignment
+    while unit < units, places.count < limit {
+      let word = taken[unit / 64] ?? 0
+      if word == UInt64.max {
+        run = 0
+        unit = (unit / 64 + 1) * 64
+        continue
+      }
+      run = word >> (unit % 64) & 1 != 0 ? 0 : run + VHDX.alignment
+      unit += 1
+      if run == size {
+        places.append(unit * VHDX.alignment - size)
+        run = 0
+      }
+    }
+    return places.reversed()
   }
 }
