@@ -167,7 +167,7 @@ private func name(_ error: DiskImageError, _ path: String) -> DiskImageError {
   case .fault(var fault):
     fault.text = "parent \(path): \(fault.text)"
     return .fault(fault)
-  case .inUse(let holder): return .inUse(holder: (holder.map { "\($0), " } ?? "") + "which has the parent \(path)")
+  case .inUse(let holder): return .inUse(holder: (holder ?? "somebody") + ", namely its parent \(path)")
   default: return error
   }
 }

@@ -35,7 +35,7 @@ struct PageFile {
     let zeros = [UInt8](repeating: 0, count: 4096)
     for start in stride(from: 0, to: bytes.count, by: 4096) {
       let page = Array(bytes[start..<min(start + 4096, bytes.count)])
-      if page != zeros { pages[UInt64(start)] = page }
+      if page != zeros { pages[UInt64(start)] = page + zeros.dropFirst(page.count) }
     }
   }
 
@@ -55,7 +55,13 @@ struct PageFile {
         position += part
       }
     case .truncate(let count):
-      if count < byteCount { pages = pages.filter { $0.key < count } }
+      if count < byteCount {
+        pages = pages.filter { $0.key < count }
+        let inside = Int(count % 4096)
+        if inside > 0, let page = pages[count - UInt64(inside)] {
+          pages[count - UInt64(inside)] = Array(page.prefix(inside)) + [UInt8](repeating: 0, count: 4096 - inside)
+        }
+      }
       byteCount = count
     case .synchronizeBegin, .synchronizeEnd: break
     }

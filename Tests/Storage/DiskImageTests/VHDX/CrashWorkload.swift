@@ -29,7 +29,9 @@ struct CrashWorkload {
     sectorCount = blocks * Self.blockSectorCount
     for (sector, stamp) in initial { history[sector] = [Event(begin: -1, stamp: stamp)] }
     var random = Generator(state: seed)
-    let image = try DiskImage.open(path, options: vhdxOptions(observer: recorder))
+    var options = DiskImage.Options()
+    options.observer = recorder
+    let image = try DiskImage.open(path, options: options)
     do {
       let queue = try TestQueue(image)
       for step in 0..<steps {
@@ -138,7 +140,7 @@ struct CrashWorkload {
 
   /// Looks at the disk in the file after a crash behind the first `cut` changes.
   func check(_ path: String, cut: Int) throws {
-    let image = try DiskImage.open(path, options: vhdxOptions())
+    let image = try DiskImage.open(path)
     do {
       let queue = try TestQueue(image, depth: 1, memoryByteCount: 1 << 20)
       for block in 0..<(sectorCount / Self.blockSectorCount) {

@@ -10,13 +10,13 @@ import Testing
   func everyPrefixOfTheChanges(seed: UInt64) throws {
     let scratch = try Scratch(memory: true)
     let path = try scratch.vhdx(byteCount: 6 << 20)
-    try cutEverywhere(scratch, CrashWorkload(path, steps: 260, seed: seed, blocks: 6))
+    try CrashWorkload(path, steps: 260, seed: seed, blocks: 6).cutEverywhere(scratch)
   }
 
   @Test func everyPrefixOfTheChangesOfAChild() throws {
     let scratch = try Scratch(memory: true)
     let (path, initial) = try patternedChild(scratch)
-    try cutEverywhere(scratch, CrashWorkload(path, steps: 260, seed: 3, initial: initial, blocks: 4))
+    try CrashWorkload(path, steps: 260, seed: 3, initial: initial, blocks: 4).cutEverywhere(scratch)
   }
 
   /// Of what was not synchronized any part may be lost, also the first half of a write.
@@ -24,36 +24,7 @@ import Testing
   func powerFailures(isChild: Bool) throws {
     let scratch = try Scratch(memory: true)
     let (path, initial) = isChild ? try patternedChild(scratch) : (try scratch.vhdx(byteCount: 4 << 20), [:])
-    let work = try CrashWorkload(path, steps: 200, seed: 4, initial: initial, blocks: 4)
-    var random = Generator(state: 9)
-    let changes = work.recorder.all
-    var durable = work.before
-    var durableCount = 0
-    for cut in 0...changes.count {
-      // What is durable: everything before the begin of the last synchronization that has ended.
-      if cut > 0, changes[cut - 1] == .synchronizeEnd,
-        let begin = changes[..<(cut - 1)].lastIndex(of: .synchronizeBegin)
-      {
-        for change in changes[durableCount..<max(durableCount, begin)] { durable.apply(change) }
-        durableCount = max(durableCount, begin)
-      }
-      guard Int.random(in: 0..<2, using: &random) == 0 else { continue }
-      var file = durable
-      for change in changes[durableCount..<cut] {
-        if case .write(_, _, isDurable: true) = change {
-          file.apply(change)
-          continue
-        }
-        switch Int.random(in: 0..<8, using: &random) {
-        case 0..<3: continue
-        case 3: if let torn = tear(change, &random) { file.apply(torn) }
-        default: file.apply(change)
-        }
-      }
-      let copy = scratch.directory + "/cut.vhdx"
-      try file.write(to: copy)
-      try work.check(copy, cut: cut)
-    }
+    try CrashWorkload(path, steps: 200, seed: 4, initial: initial, blocks: 4).loseWhatIsVolatile(scratch)
   }
 
   /// A replay that is interrupted after each change is done again.
@@ -80,26 +51,6 @@ import Testing
       }
     }
     #expect(replayed > 20)
-  }
-
-  private func tear(_ change: FileChange, _ random: inout Generator) -> FileChange? {
-    guard case .write(let offset, let bytes, _) = change, bytes.count > 512 else { return nil }
-    let count = Int.random(in: 1..<(bytes.count / 512), using: &random) * 512
-    return Bool.random(using: &random)
-      ? .write(offset: offset, bytes: Array(bytes[..<count]))
-      : .write(offset: offset + UInt64(count), bytes: Array(bytes[count...]))
-  }
-
-  private func cutEverywhere(_ scratch: Scratch, _ work: CrashWorkload) throws {
-    var file = work.before
-    let changes = work.recorder.all
-    #expect(changes.count >= 340)
-    let copy = scratch.directory + "/cut.vhdx"
-    for cut in 0...changes.count {
-      if cut > 0 { file.apply(changes[cut - 1]) }
-      try file.write(to: copy)
-      try work.check(copy, cut: cut)
-    }
   }
 
   /// A child of four blocks above a parent whose sectors bear stamps.

@@ -1,0 +1,70 @@
+@testable import DiskImage
+import LinuxIO
+import Testing
+
+/// Crashes at every point of a workload on a VHD, which has no log.
+@Suite(.serialized) struct VHDCrashTests {
+  @Test(arguments: [UInt64(1), 2])
+  func everyPrefixOfTheChanges(seed: UInt64) throws {
+    let scratch = try Scratch(memory: true)
+    let path = try scratch.vhd(byteCount: 6 << 20) { $0.blockByteCount = 1 << 20 }
+    try CrashWorkload(path, steps: 260, seed: seed, blocks: 6).cutEverywhere(scratch, leastChanges: 300)
+  }
+
+  @Test func everyPrefixOfTheChangesOfAChild() throws {
+    let scratch = try Scratch(memory: true)
+    let (path, initial) = try patternedChild(scratch)
+    try CrashWorkload(path, steps: 260, seed: 3, initial: initial, blocks: 4).cutEverywhere(scratch, leastChanges: 300)
+  }
+
+  @Test(arguments: [true, false])
+  func powerFailures(isChild: Bool) throws {
+    let scratch = try Scratch(memory: true)
+    let (path, initial) =
+      isChild
+      ? try patternedChild(scratch) : (try scratch.vhd(byteCount: 4 << 20) { $0.blockByteCount = 1 << 20 }, [:])
+    try CrashWorkload(path, steps: 200, seed: 4, initial: initial, blocks: 4).loseWhatIsVolatile(scratch)
+  }
+
+  /// A footer that can't be written, and everything after it, is an error of the flush and of every write that follows.
+  @Test func failedFlushEndsAllWrites() throws {
+    let scratch = try Scratch(memory: true)
+    let path = try scratch.vhd(byteCount: 4 << 20) { $0.blockByteCount = 1 << 20 }
+    for failing in 3...7 {
+      let recorder = CrashRecorder()
+      var options = DiskImage.Options()
+      options.observer = recorder
+      let image = try DiskImage.open(path, options: options)
+      let queue = try TestQueue(image)
+      let before = recorder.count
+      #expect(queue.write([UInt8](repeating: 1, count: 512), UInt64(failing - 3) << 19) == nil)
+      let allocated = recorder.count
+      recorder.fail(max(allocated + 1, before + failing), .EIO)
+      let flushed = queue.range(.flush).error
+      if flushed != nil { #expect(queue.write([1], 0) != nil && queue.range(.flush).error != nil) }
+      queue.queue.close()
+      try? image.close()
+      #expect(try VHDCheck.findings(path).filter { $0.code == "vhd.bat" }.isEmpty)
+    }
+  }
+
+  /// A child of four blocks above a parent whose sectors bear stamps.
+  private func patternedChild(_ scratch: Scratch) throws -> (path: String, initial: [Int: UInt32]) {
+    let base = try scratch.vhd("base.vhd", byteCount: 4 << 20)
+    var initial: [Int: UInt32] = [:]
+    let image = try DiskImage.open(base)
+    do {
+      let queue = try TestQueue(image)
+      for block in 0..<4 where block != 2 {
+        let start = block * CrashWorkload.blockSectorCount
+        #expect(
+          queue.write(
+            CrashWorkload.bytes(1_000_000 + UInt32(block), CrashWorkload.blockSectorCount), UInt64(start) * 512) == nil)
+        for sector in start..<(start + CrashWorkload.blockSectorCount) { initial[sector] = 1_000_000 + UInt32(block) }
+      }
+      queue.queue.close()
+    }
+    try image.close()
+    return (try scratch.vhdChild(of: base, byteCount: 4 << 20) { $0.blockByteCount = 1 << 20 }, initial)
+  }
+}
