@@ -47,6 +47,8 @@ extension DiskImage {
     /// paths in the images.
     public var parentPaths: [String] = []
 
+    /// Whether children still know the image after it was changed: only for a merge of one of them.
+    var keepsIdentity = false
     /// Finds the parents of differencing images in another way; for tests.
     var parents: (any ParentResolver)?
     /// Told of every change of the file of a mapped image before it is made.

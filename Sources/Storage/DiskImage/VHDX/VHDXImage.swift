@@ -33,7 +33,8 @@ enum VHDXImage {
       }
     }
     let structure = try VHDXStructure.read(file, pendingLog: options.isReadOnly ? .overlay : .replay)
-    let map = try VHDXMap(structure, file: file, isReadOnly: options.isReadOnly)
+    let map = try VHDXMap(
+      structure, file: file, isReadOnly: options.isReadOnly, keepsIdentity: options.keepsIdentity)
     return (ImageLayer(map: map, file: file), structure.locator)
   }
 

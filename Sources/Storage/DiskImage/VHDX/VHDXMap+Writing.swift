@@ -85,7 +85,7 @@ extension VHDXMap {
     state.log.willSynchronize()
     state.log.didSynchronize(fileByteCount: state.fileByteCount)
     state.header.header.fileWriteGUID = .random()
-    state.header.header.dataWriteGUID = .random()
+    if !keepsIdentity { state.header.header.dataWriteGUID = .random() }
     state.header.header.logGUID = log
     try state.header.write(to: file)
     // Both copies say the same from now on, so that the loss of one is no harm.

@@ -16,6 +16,8 @@ final class VHDXMap: BlockMap {
   let epochs = QueueEpochs()
   /// Whether blocks keep their places: a fixed image.
   let keepsBlocks: Bool
+  /// Whether the identifier by which children know the image stays: a merge goes on where it was interrupted.
+  let keepsIdentity: Bool
   /// Where the block table stands in the file, in bytes.
   let tableOffset: UInt64
   /// What no block may overlap: log, regions.
@@ -38,9 +40,15 @@ final class VHDXMap: BlockMap {
   let hasChanges = Atomic<Bool>(false)
   let hasFailed = Atomic<Bool>(false)
 
-  /// - Parameter structure: of `file`.
-  init(_ structure: VHDXStructure, file: ImageFile, isReadOnly: Bool) throws(DiskImageError) {
+  /// - Parameters:
+  ///   - structure: of `file`.
+  ///   - isSwept: whether the table is looked at as a whole; false for those who do so themselves.
+  ///   - keepsIdentity: whether children still know the image after it was changed.
+  init(
+    _ structure: VHDXStructure, file: ImageFile, isReadOnly: Bool, isSwept: Bool = true, keepsIdentity: Bool = false
+  ) throws(DiskImageError) {
     self.file = file
+    self.keepsIdentity = keepsIdentity
     geometry = structure.parameters.geometry
     source = VHDXMetadataSource(file: file, overlay: structure.overlay, fileByteCount: structure.fileByteCount)
     layout = MapLayout(
@@ -64,7 +72,7 @@ final class VHDXMap: BlockMap {
     }
     fileEnd = Atomic(source.byteCount)
     storedEnd = structure.overlay == nil ? UInt64.max : structure.fileByteCount
-    let isTableSmall = geometry.entryCount <= Self.sweptEntryCount
+    let isTableSmall = isSwept && geometry.entryCount <= Self.sweptEntryCount
     state = Mutex(VHDXState(structure, isLastUsedKnown: isTableSmall))
     if isTableSmall {
       let sweep = try VHDXSweep.run(self)

@@ -30,22 +30,24 @@ extension CrashWorkload {
         for change in changes[durableCount..<max(durableCount, begin)] { durable.apply(change) }
         durableCount = max(durableCount, begin)
       }
-      guard Int.random(in: 0..<2, using: &random) == 0 else { continue }
-      var file = durable
-      for change in changes[durableCount..<cut] {
-        if case .write(_, _, isDurable: true) = change {
-          file.apply(change)
-          continue
-        }
-        switch Int.random(in: 0..<8, using: &random) {
-        case 0..<3: continue
-        case 3: if let torn = tear(change, &random) { file.apply(torn) }
-        default: file.apply(change)
-        }
+      // The file grows and takes its bitmap with the first changes: these are looked at more often.
+      for _ in 0..<(cut < 60 ? 4 : Int.random(in: 0...1, using: &random)) {
+        var file = durable
+        for change in changes[durableCount..<cut] { lose(change, &file, &random) }
+        let copy = scratch.directory + "/cut"
+        try file.write(to: copy)
+        try check(copy, cut: cut)
       }
-      let copy = scratch.directory + "/cut"
-      try file.write(to: copy)
-      try check(copy, cut: cut)
+    }
+  }
+
+  /// Makes a change, or a part of it, or nothing.
+  private func lose(_ change: FileChange, _ file: inout PageFile, _ random: inout Generator) {
+    if case .write(_, _, isDurable: true) = change { return file.apply(change) }
+    switch Int.random(in: 0..<8, using: &random) {
+    case 0..<3: return
+    case 3: if let torn = tear(change, &random) { file.apply(torn) }
+    default: file.apply(change)
     }
   }
 

@@ -145,6 +145,37 @@ import Testing
     if !isChild { try run("/usr/bin/qemu-img", "check", "-q", "-f", "vhdx", path) }
   }
 
+  /// A request that has found its place before the block was given back still finds what was there, or zeros.
+  @Test func placesInUseAreNotReused() throws {
+    let scratch = try Scratch(memory: true)
+    let image = try DiskImage.open(try scratch.vhdx(byteCount: 16 << 20))
+    let other = try TestQueue(image)
+    #expect(other.write(CrashWorkload.bytes(1, 8), 0) == nil && other.range(.flush).error == nil)
+    let queue = try image.makeQueue(depth: 1)
+    let memory = try image.allocateMemory(byteCount: 4096)
+    var table = ScatterTable(capacity: 1)
+    _ = table.append(memory)
+    // Looked up, but not sent.
+    queue.submit(BlockRequest(.read, tag: 0, offset: 0, byteCount: 4096, memory: table.list))
+    #expect(other.range(.discard, 0, 1 << 20).error == nil && other.range(.flush).error == nil)
+    for block in 1..<UInt64(4) { #expect(other.write(CrashWorkload.bytes(2, 8), block << 20) == nil) }
+    queue.flushSubmissions()
+    var ended: BlockCompletion?
+    for _ in 0..<1000 where ended == nil {
+      if queue.reap({ ended = $0 }) == 0 { sleepThread(nanoseconds: 1_000_000) }
+    }
+    #expect(try #require(ended).error == nil && CrashWorkload.stamp(memory.bytes(), 0) == 1)
+    // Now nobody uses the place any more.
+    let map = try #require((image as? MappedImage)?.layers[0].map as? VHDXMap)
+    let used = map.state.withLock { $0.lastUsed }
+    #expect(other.write(CrashWorkload.bytes(3, 8), 5 << 20) == nil)
+    #expect(map.state.withLock { $0.lastUsed } == used)
+    #expect(other.read(5 << 20, 8192).0 == CrashWorkload.bytes(3, 8) + CrashWorkload.bytes(0, 8))
+    queue.close()
+    other.queue.close()
+    try image.close()
+  }
+
   /// Whole blocks are given back and taken again by two threads: nobody sees what belongs to the other.
   @Test func reusedSpace() throws {
     let scratch = try Scratch()
