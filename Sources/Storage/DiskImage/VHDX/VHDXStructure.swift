@@ -33,6 +33,8 @@ struct VHDXStructure: Sendable {
     case replay
     /// Its changes are laid over what is read.
     case overlay
+    /// They are taken for not there.
+    case none
   }
 
   /// Reads the file.
@@ -56,6 +58,7 @@ struct VHDXStructure: Sendable {
         (header, slot) = try VHDXReplay.run(file, header: header, slot: slot)
         fileByteCount = try system("look at it") { () throws(Errno) in try file.byteCount() }
       case .overlay: overlay = try VHDXReplay.overlay(file, header: header, fileByteCount: fileByteCount)
+      case .none: break
       }
     }
     let source = VHDXMetadataSource(file: file, overlay: overlay, fileByteCount: fileByteCount)
