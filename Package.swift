@@ -123,6 +123,8 @@ let package = Package(
 
     // Floor 5: assembly.
     target(
+      "ImageTools", "Programs", ["DiskImage", "ImageFormats", "Block", "LinuxIO", "SharedMemory"]),
+    target(
       "SyntheticHost", "Programs",
       [
         "VMBusServer", "VMBusChannel", "VMBusProtocol", "IntegrationServices", "Storvsp", "DiskImage", "Block",
@@ -132,7 +134,7 @@ let package = Package(
       "Gateway", "Programs",
       [
         "SyntheticHost", "VMBusServer", "VMBusClient", "VMBusUIO", "VMBusChannel", "VMBusProtocol", "Storvsc", "DiskFS",
-        "DiskImage", "Block", "FilesystemProbe", "Netvsc", "TapLink", "Ethernet", "NetlinkRoute", "LinuxIO",
+        "DiskImage", "ImageFormats", "Block", "FilesystemProbe", "Netvsc", "TapLink", "Ethernet", "NetlinkRoute", "LinuxIO",
         "SharedMemory",
       ]),
     target(
@@ -143,7 +145,7 @@ let package = Package(
     .executableTarget(
       name: "synthgate",
       dependencies: [
-        "Gateway", "SyntheticHost", "Ethernet", "NetlinkRoute", "LinuxIO",
+        "Gateway", "SyntheticHost", "ImageTools", "DiskImage", "Ethernet", "NetlinkRoute", "LinuxIO",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/Programs/synthgate", swiftSettings: strict),
@@ -169,6 +171,7 @@ let package = Package(
       path: "Tests/Benchmarks", swiftSettings: strict),
 
     tests("dev", "Programs"),
+    tests("ImageTools", "Programs", ["DiskImage", "ImageFormats", "Block", "LinuxIO"]),
     tests(
       "Gateway", "Programs",
       [

@@ -1,4 +1,5 @@
 import DiskImage
+import ImageFormats
 import LinuxIO
 import SyntheticHost
 import TapLink
@@ -45,7 +46,8 @@ extension GatewayError {
     case .notFound: .notFound
     case .noPermission: .notPermitted
     case .inUse: .busy
-    case .system: .failed
+    case .fault(let fault) where fault.code == "chain.missing": .notFound
+    case .system, .fault: .failed
     default: .usage
     }
   }

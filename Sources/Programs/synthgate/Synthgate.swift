@@ -1,5 +1,6 @@
 import ArgumentParser
 import Gateway
+import ImageTools
 import LinuxIO
 
 /// The command line. Exit codes: 0 done, 1 failed at run time, 2 usage or configuration, 3 not found, 4 not permitted,
@@ -22,6 +23,7 @@ struct Synthgate: ParsableCommand {
         synthgate umount /mnt/data                    take everything away again
         synthgate link up syn0 --address 10.77.0.2/24 --gateway 10.77.0.1
         synthgate links ; synthgate link down syn0
+        synthgate image convert disk.vhdx disk.vhd --for azure    (info, check, create, resize, merge, too)
 
       In a guest of Hyper-V, as root, with the kernel's uio_hv_generic:
         synthgate attach scsi-1a2b3c4d                take a controller from hv_storvsc (`synthgate devices` lists them)
@@ -34,7 +36,7 @@ struct Synthgate: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       Mount.self, Umount.self, Disks.self, Devices.self, Attach.self, Detach.self, Link.self, Links.self,
-      Status.self, Host.self,
+      Status.self, Host.self, Image.self,
     ])
 
   static func main() {
@@ -42,6 +44,9 @@ struct Synthgate: ParsableCommand {
       var command = try parseAsRoot()
       try command.run()
     } catch let error as GatewayError {
+      writeError("synthgate: \(error)")
+      endProcess(error.kind.rawValue)
+    } catch let error as ImageToolError {
       writeError("synthgate: \(error)")
       endProcess(error.kind.rawValue)
     } catch {

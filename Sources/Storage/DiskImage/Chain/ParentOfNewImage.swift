@@ -17,7 +17,7 @@ extension VHDCreation.Parent {
     let file = ImageFile(path: path, file: source.releaseFile())
     let footer = try VHDStructure.read(file).footer
     self.init(
-      identity: footer.uniqueID, modified: modified, relativePath: try relativePath(of: path, from: child))
+      identity: footer.uniqueID, modified: modified, relativePath: try windowsPath(of: path, from: child))
   }
 }
 
@@ -32,11 +32,11 @@ extension VHDXCreation.Parent {
     }
     let file = ImageFile(path: path, file: source.releaseFile())
     self.init(
-      identity: try VHDXImage.dataWriteGUID(file), relativePath: try relativePath(of: path, from: child))
+      identity: try VHDXImage.dataWriteGUID(file), relativePath: try windowsPath(of: path, from: child))
   }
 }
 
-private func relativePath(of parent: String, from child: String) throws(DiskImageError) -> String {
+private func windowsPath(of parent: String, from child: String) throws(DiskImageError) -> String {
   do throws(Errno) {
     return ParentPath.relativeWindowsPath(
       from: try canonicalPath(parentDirectory(child)), to: try canonicalPath(parent))

@@ -26,10 +26,10 @@ enum VHDCheck {
     }
     let sweep = try VHDSweep(map, findingLimit: limit)
     var found = structure.warnings + sweep.findings
-    if sweep.findings.isEmpty, !structure.needsFooter, sweep.end > 0, (sweep.end + 511) / 512 * 512 < structure.dataEnd {
+    let used = max(sweep.end, structure.structures.map(\.upperBound).max() ?? 0)
+    if sweep.findings.isEmpty, !structure.needsFooter, (used + 511) / 512 * 512 < structure.dataEnd {
       found.append(
-        ImageFault(
-          "vhd.leak", "\(structure.dataEnd - sweep.end) bytes behind the last block belong to no block", at: sweep.end))
+        ImageFault("vhd.leak", "\(structure.dataEnd - used) bytes behind the last block belong to no block", at: used))
     }
     return found
   }
