@@ -134,7 +134,8 @@ let package = Package(
       "Gateway", "Programs",
       [
         "SyntheticHost", "VMBusServer", "VMBusClient", "VMBusUIO", "VMBusChannel", "VMBusProtocol", "Storvsc", "DiskFS",
-        "DiskImage", "ImageFormats", "Block", "FilesystemProbe", "Netvsc", "TapLink", "Ethernet", "NetlinkRoute", "LinuxIO",
+        "DiskImage", "ImageFormats", "Block", "FilesystemProbe", "Netvsc", "TapLink", "Ethernet", "NetlinkRoute",
+        "LinuxIO",
         "SharedMemory",
       ]),
     target(

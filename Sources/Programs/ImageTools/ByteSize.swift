@@ -7,7 +7,11 @@ public struct ByteSize: Hashable, Sendable {
   public init?(_ text: String) {
     let units: [Character: UInt64] = ["K": 10, "M": 20, "G": 30, "T": 40]
     var digits = Substring(text.uppercased())
-    if digits.hasSuffix("IB") { digits = digits.dropLast(2) } else if digits.hasSuffix("B") { digits = digits.dropLast() }
+    if digits.hasSuffix("IB") {
+      digits = digits.dropLast(2)
+    } else if digits.hasSuffix("B") {
+      digits = digits.dropLast()
+    }
     var shift: UInt64 = 0
     if let last = digits.last, let found = units[last] {
       shift = found

@@ -4,10 +4,11 @@ import WireBytes
 
 @Suite struct VHDTests {
   /// Values that another program computed.
-  @Test(arguments: [
-    (10 << 20, 301, 4, 17), (64 << 20, 963, 8, 17), (100 << 20, 1003, 12, 17), (1 << 30, 2080, 16, 63),
-    (128 << 30, 65535, 16, 255), (2040 << 30, 65535, 16, 255),
-  ] as [(UInt64, UInt16, UInt8, UInt8)])
+  @Test(
+    arguments: [
+      (10 << 20, 301, 4, 17), (64 << 20, 963, 8, 17), (100 << 20, 1003, 12, 17), (1 << 30, 2080, 16, 63),
+      (128 << 30, 65535, 16, 255), (2040 << 30, 65535, 16, 255),
+    ] as [(UInt64, UInt16, UInt8, UInt8)])
   func geometry(byteCount: UInt64, cylinders: UInt16, heads: UInt8, sectors: UInt8) {
     #expect(
       VHDGeometry(diskByteCount: byteCount) == VHDGeometry(cylinders: cylinders, heads: heads, sectors: sectors))
@@ -16,7 +17,9 @@ import WireBytes
   /// The footer that qemu-img 7.2 wrote for `create -f vpc -o subformat=fixed,force_size=on f.vhd 64M`, without its time.
   @Test func footerOfAnotherProgram() throws {
     var bytes = [UInt8](repeating: 0, count: 512)
-    func put(_ offset: Int, _ text: String) { bytes.replaceSubrange(offset..<(offset + text.utf8.count), with: text.utf8) }
+    func put(_ offset: Int, _ text: String) {
+      bytes.replaceSubrange(offset..<(offset + text.utf8.count), with: text.utf8)
+    }
     func put(_ offset: Int, _ value: [UInt8]) { bytes.replaceSubrange(offset..<(offset + value.count), with: value) }
     put(0, "conectix")
     put(8, [0, 0, 0, 2, 0, 1, 0, 0] + [UInt8](repeating: 0xff, count: 8) + [0x2f, 1, 2, 3])

@@ -74,7 +74,9 @@ extension DiskImage {
       switch child.map.locate(position, min(total - position, 1 << 20)) {
       case .data(let fileOffset, let count):
         let part = memory.slice(at: 0, count: Int(count))
-        do throws(Errno) { try part.read(from: child.file.descriptor, at: fileOffset) } catch { throw blockError(error) }
+        do throws(Errno) { try part.read(from: child.file.descriptor, at: fileOffset) } catch {
+          throw blockError(error)
+        }
         try queue.perform(.write, offset: position, byteCount: count, memory: part)
         position += count
       case .zero(let count):
@@ -133,7 +135,8 @@ public final class SerialQueue {
     if let memory { _ = table.append(memory) }
     queue.submit(
       BlockRequest(
-        operation, tag: 0, offset: offset, byteCount: byteCount, memory: memory == nil ? nil : table.list, flags: flags))
+        operation, tag: 0, offset: offset, byteCount: byteCount, memory: memory == nil ? nil : table.list, flags: flags)
+    )
     queue.flushSubmissions()
     var found: BlockCompletion?
     while true {

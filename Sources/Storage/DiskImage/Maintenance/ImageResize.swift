@@ -177,7 +177,8 @@ enum VHDResize {
     var position: UInt64 = 0
     while position < length {
       let count = min(1 << 20, length - position)
-      let old = position < known ? try file.read(at: oldOffset + position, count: Int(min(count, known - position))) : []
+      let old =
+        position < known ? try file.read(at: oldOffset + position, count: Int(min(count, known - position))) : []
       try file.write(old + [UInt8](repeating: 0xff, count: Int(count) - old.count), at: place + position)
       position += count
     }

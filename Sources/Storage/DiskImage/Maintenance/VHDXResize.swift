@@ -22,7 +22,7 @@ enum VHDXResize {
     let map = try VHDXMap(structure, file: file, isReadOnly: true)
     if new.blockCount < old.blockCount { try checkUnused(map, from: new.blockCount) }
     try zeroRestOfLastBlock(map, from: min(byteCount, old.diskByteCount))
-    try system("resize it") { () throws(Errno) in 
+    try system("resize it") { () throws(Errno) in
       try change(file, structure, map, new, keepsIdentity)
     }
   }
