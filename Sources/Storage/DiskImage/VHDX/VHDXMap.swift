@@ -38,8 +38,12 @@ final class VHDXMap: BlockMap {
   let hasChanges = Atomic<Bool>(false)
   let hasFailed = Atomic<Bool>(false)
 
-  /// - Parameter structure: of `file`.
-  init(_ structure: VHDXStructure, file: ImageFile, isReadOnly: Bool) throws(DiskImageError) {
+  /// - Parameters:
+  ///   - structure: of `file`.
+  ///   - isSwept: whether a table that is short enough is looked at as a whole; what is wrong with it is thrown.
+  init(
+    _ structure: VHDXStructure, file: ImageFile, isReadOnly: Bool, isSwept: Bool = true
+  ) throws(DiskImageError) {
     self.file = file
     geometry = structure.parameters.geometry
     source = VHDXMetadataSource(file: file, overlay: structure.overlay, fileByteCount: structure.fileByteCount)
@@ -64,7 +68,7 @@ final class VHDXMap: BlockMap {
     }
     fileEnd = Atomic(source.byteCount)
     storedEnd = structure.overlay == nil ? UInt64.max : structure.fileByteCount
-    let isTableSmall = geometry.entryCount <= Self.sweptEntryCount
+    let isTableSmall = isSwept && geometry.entryCount <= Self.sweptEntryCount
     state = Mutex(VHDXState(structure, isLastUsedKnown: isTableSmall))
     if isTableSmall {
       let sweep = try VHDXSweep.run(self)
@@ -72,7 +76,7 @@ final class VHDXMap: BlockMap {
         $0.lastUsed = max(structuresEnd, sweep.end)
         if !isReadOnly, !keepsBlocks { $0.gaps = sweep.freePlaces(limit: 4096) }
       }
-    } else {
+    } else if !isReadOnly {
       // The last block may be cut short by the end of the file.
       let block = geometry.blockCount - 1
       let last = try system("read its block table") { () throws(Errno) in
