@@ -74,3 +74,11 @@ public func monotonicSeconds() -> UInt64 {
   unsafe clock_gettime(CLOCK_MONOTONIC_COARSE, &now)
   return UInt64(now.tv_sec)
 }
+
+/// Now, in nanoseconds since 1970 UTC of the system's clock, which may be set.
+public func realTimeNanoseconds() -> UInt64 {
+  var now = timespec()
+  // SAFETY: the kernel fills a local value.
+  unsafe clock_gettime(CLOCK_REALTIME, &now)
+  return UInt64(max(0, now.tv_sec)) * 1_000_000_000 + UInt64(now.tv_nsec)
+}
