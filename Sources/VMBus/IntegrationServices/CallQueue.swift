@@ -81,7 +81,8 @@ extension IntegrationService where State: CalledState {
   /// - Throws: `.notOpen`, `.notReady`, `.noCommonVersion` at once; later `.timedOut`, `.malformed`, `.lost`, and what the
   ///   state says of the answer.
   func call(_ call: State.Call, milliseconds: Int) throws(ServiceError) -> State.Answer {
-    let (added, link) = content.withLock { [self] content -> (Result<CallQueue<State.Call, State.Answer>.Ticket, ServiceError>, ServiceLink?) in
+    let (added, link) = content.withLock {
+      [self] content -> (Result<CallQueue<State.Call, State.Answer>.Ticket, ServiceError>, ServiceLink?) in
       if let obstacle = obstacle(content.exchange) { return (.failure(obstacle), nil) }
       guard let ticket = content.state.calls.add(call) else { return (.failure(.busy), nil) }
       return (.success(ticket), content.link)

@@ -13,17 +13,21 @@ public struct KeyValueState: CalledState {
 
   var calls = CallQueue<ICKeyValue, ICKeyValue>()
   private var current: ICKeyValue?
+  private let patience: UInt64
   public var wakeTime: UInt64? { nil }
 
-  init() {}
+  /// - Parameter patience: how long an answer is waited for, in nanoseconds. Linux gives its daemon 30 s before it answers
+  ///   with a failure.
+  init(patience: UInt64 = 60_000_000_000) {
+    self.patience = patience
+  }
 
   public mutating func agreed(on version: ICVersion, now: UInt64) {}
 
   public mutating func nextRequest(now: UInt64) -> ServiceRequest? {
     guard let body = calls.next() else { return nil }
     current = body
-    // Linux gives its daemon 30 s before it answers with a failure.
-    return ServiceRequest(payload: { body.payload(header: $0) }, patience: 60_000_000_000)
+    return ServiceRequest(payload: { body.payload(header: $0) }, patience: patience)
   }
 
   public mutating func answered(_ header: ICHeader, _ payload: RawSpan, now: UInt64) throws(ICError) {
