@@ -65,15 +65,7 @@ public final class SyntheticHost: Sendable {
   /// - Throws: `.listen`; a socket that nobody listens at is replaced.
   public func listen() throws(SyntheticHostError) {
     guard let path = configuration.listen else { return }
-    do throws(Errno) {
-      do throws(Errno) { try server.listen(at: path) } catch .EADDRINUSE {
-        guard try isAbandonedSocket(path) else { throw .EADDRINUSE }
-        try removeFile(path)
-        try server.listen(at: path)
-      }
-    } catch {
-      throw .listen(path, error)
-    }
+    do throws(Errno) { try server.listen(at: path) } catch { throw .listen(path, error) }
   }
 
   /// Lets all guests go, and stops listening.
@@ -81,12 +73,6 @@ public final class SyntheticHost: Sendable {
     server.stop()
     networks.close()
     if let path = configuration.listen { try? removeFile(path) }
-  }
-
-  /// Whether a socket file was left behind by a process that is gone.
-  private func isAbandonedSocket(_ path: String) throws(Errno) -> Bool {
-    do throws(Errno) { _ = try PacketSocket.connect(to: path) } catch { return error == .ECONNREFUSED }
-    return false
   }
 }
 
