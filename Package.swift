@@ -125,7 +125,7 @@ let package = Package(
       "SyntheticHost", "Programs",
       [
         "VMBusServer", "VMBusChannel", "VMBusProtocol", "IntegrationServices", "Storvsp", "DiskImage", "Block",
-        "Netvsp", "EthernetSwitch", "TapLink", "Ethernet", "YAMLDocument", "LinuxIO", "SharedMemory",
+        "Netvsp", "EthernetSwitch", "TapLink", "Ethernet", "YAMLDocument", "LinuxIO", "SharedMemory", "WireBytes",
       ]),
     target(
       "Gateway", "Programs",
