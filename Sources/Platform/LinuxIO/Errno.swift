@@ -31,6 +31,7 @@ extension Errno {
   public static let EAGAIN = Errno(rawValue: 11)
   public static let ENOMEM = Errno(rawValue: 12)
   public static let EACCES = Errno(rawValue: 13)
+  public static let EFAULT = Errno(rawValue: 14)
   public static let EBUSY = Errno(rawValue: 16)
   public static let EEXIST = Errno(rawValue: 17)
   public static let ENODEV = Errno(rawValue: 19)

@@ -55,6 +55,12 @@ extension GatewayError {
   /// A failure to reach a bus.
   init(_ error: ChannelError, what: String, bus: BusChoice) {
     switch error {
+    case .system(let step, let errno) where bus == .hyperv:
+      self.init(
+        errno == .EPERM || errno == .EACCES ? .notPermitted : .failed, what: what, why: "\(step): \(errno)",
+        advice: errno == .ENOMEM
+          ? "free some memory, or use fewer --workers or --queues"
+          : errno == .EPERM ? "the process needs CAP_SYS_ADMIN, and io_uring (sysctl kernel.io_uring_disabled)" : "")
     case .system(_, .ENOENT), .system(_, .ECONNREFUSED):
       self.init(
         .notFound, what: what, why: "no host answers at \(bus.text)", advice: "start one with `synthgate host`")

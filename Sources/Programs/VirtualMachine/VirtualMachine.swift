@@ -79,11 +79,11 @@ public final class VirtualMachine: Sendable {
     let end = try onLinux("events of the machine") { () throws(Errno) in try MachineEnd() }
     let commands = try onLinux("the second serial port") { () throws(Errno) in try GuestCommandPort(command) }
     let gate = ProcessorGate(processors: virtual)
-    let hypervisor = MachineHypervisor(machine: machine, memory: memory, gate: gate, sints: sints) { error in
-      end.decide(.failed("\(error)"))
+    let hypervisor = MachineHypervisor(machine: machine, memory: memory, gate: gate, sints: sints) { why in
+      end.decide(.failed(why))
     }
     let guest = try onLinux("attaching the guest to its host") { () throws(Errno) in
-      try server.attach(memory: memory.shared, processorCount: count, hypervisor: hypervisor)
+      try server.attach(memory: [memory.shared], processorCount: count, hypervisor: hypervisor)
     }
     let console = SerialPort(
       setLine: { machine.setLine(MachineLayout.Port.serial[0].line, isHigh: $0) }, transmit: transmit)
