@@ -122,7 +122,7 @@ import WireBytes
     let bed = try ServiceBed(.socket, [service])
     defer { bed.stop() }
     let daemon = Daemon()
-    let isGone = UtilGuest.Flag()
+    let isGone = Flag()
     let guest = try UtilGuest(try bed.device(.keyValuePair), .versions([ICVersion(4, 0)])) { header, payload in
       isGone.value.load(ordering: .acquiring) ? [] : daemon.answer(header, payload)
     }

@@ -16,7 +16,7 @@ import WireBytes
     let bed = try ServiceBed(attachment, [service])
     defer { bed.stop() }
     #expect(service.status.ageMilliseconds == nil)
-    let isAnswering = UtilGuest.Flag()
+    let isAnswering = Flag()
     isAnswering.value.store(true, ordering: .releasing)
     let guest = try UtilGuest(try bed.device(.heartbeat), .versions([ICVersion(3, 0)])) { header, payload in
       guard isAnswering.value.load(ordering: .acquiring),
@@ -186,7 +186,7 @@ import WireBytes
     let service = TimeSyncService(intervalMilliseconds: 1)
     let bed = try ServiceBed(.socket, [service])
     defer { bed.stop() }
-    let isHeld = UtilGuest.Flag()
+    let isHeld = Flag()
     let times = Times()
     let guest = try UtilGuest(try bed.device(.timeSync), .versions([ICVersion(3, 0)])) { header, payload in
       while isHeld.value.load(ordering: .acquiring) { sleepThread(nanoseconds: 1_000_000) }

@@ -1,55 +1,17 @@
-import IntegrationServices
 import LinuxIO
-import Support
 import Synchronization
-import Testing
 import VMBusChannel
-import VMBusClient
-import VMBusProtocol
-import VMBusServer
+public import VMBusClient
+public import VMBusProtocol
 import WireBytes
 
-/// A host with services, and a connected guest, over real rings.
-final class ServiceBed: Sendable {
-  let server: VMBusServer
-  let client: VMBusClient
-  let keys: [DeviceKey]
-  private let path: String
-
-  init(_ attachment: TestBus.Attachment, _ devices: [any HostDevice]) throws {
-    server = VMBusServer()
-    keys = devices.map { [server] in server.add($0) }
-    path = temporarySocketPath()
-    let transport: any BusTransport
-    switch attachment {
-    case .embedded: transport = server.embeddedTransport()
-    case .socket:
-      try server.listen(at: path)
-      transport = SocketTransport(path: path)
-    }
-    client = try VMBusClient(transport: transport)
-    try client.connect()
-  }
-
-  /// The service as the guest sees it.
-  func device(_ interfaceClass: GUID) throws -> ClientDevice {
-    try #require(client.awaitDevice(class: interfaceClass, milliseconds: 10_000))
-  }
-
-  func stop() {
-    client.disconnect()
-    server.stop()
-    try? removeFile(path)
-  }
-}
-
 /// A guest end like `hv_utils`: answers what the host sends in place, on a thread of its own.
-final class UtilGuest: Sendable {
+public final class UtilGuest: Sendable {
   /// Makes the answers to a message that is no negotiation.
-  typealias Handler = @Sendable (_ header: ICHeader, _ payload: [UInt8]) -> [[UInt8]]
+  public typealias Handler = @Sendable (_ header: ICHeader, _ payload: [UInt8]) -> [[UInt8]]
 
   /// What a guest does with a negotiation.
-  enum Negotiating: Sendable {
+  public enum Negotiating: Sendable {
     /// Agrees on the newest of these versions.
     case versions([ICVersion])
     /// Nothing.
@@ -62,20 +24,22 @@ final class UtilGuest: Sendable {
   private let thread: WorkerThread
   private let mustStop: Flag
   /// The headers of all messages so far.
-  let headers: Headers
+  public let headers: Headers
 
-  final class Flag: Sendable {
+  private final class Flag: Sendable {
     let value = Atomic<Bool>(false)
   }
 
-  final class Headers: Sendable {
+  /// Headers of messages.
+  public final class Headers: Sendable {
     private let list = Mutex<[ICHeader]>([])
-    func add(_ header: ICHeader) { list.withLock { $0.append(header) } }
-    var all: [ICHeader] { list.withLock { $0 } }
+    fileprivate func add(_ header: ICHeader) { list.withLock { $0.append(header) } }
+    /// All so far.
+    public var all: [ICHeader] { list.withLock { $0 } }
   }
 
   /// Opens the service with 4 pages a ring, as Linux does.
-  init(_ device: ClientDevice, _ negotiating: Negotiating, handler: @escaping Handler) throws {
+  public init(_ device: ClientDevice, _ negotiating: Negotiating, handler: @escaping Handler) throws {
     self.device = device
     let flag = Flag()
     mustStop = flag
@@ -92,7 +56,10 @@ final class UtilGuest: Sendable {
       opened.withLock { $0 = .success(()) }
       Self.serve(channel, negotiating, handler, flag, headers)
     }
-    try #require(opened.wait(milliseconds: 10_000) { $0 }).get()
+    guard let result = opened.wait(milliseconds: 10_000, until: { $0 }) else {
+      throw ChannelError.timedOut(what: "opening a service")
+    }
+    try result.get()
   }
 
   private static func serve(
@@ -107,10 +74,8 @@ final class UtilGuest: Sendable {
         channel.acknowledgeSignal()
         continue
       }
-      guard let header = try? ICHeader(parsing: payload.rawSpan) else {
-        Issue.record("the host has sent \(payload.count) bytes that are no message")
-        return
-      }
+      // A host that sends nonsense is not answered, which shows.
+      guard let header = try? ICHeader(parsing: payload.rawSpan) else { return }
       headers.add(header)
       let answers = header.type == .negotiate ? negotiation(negotiating, header, payload) : handler(header, payload)
       for answer in answers {
@@ -134,14 +99,14 @@ final class UtilGuest: Sendable {
   }
 
   /// Closes the service.
-  func stop() {
+  public func stop() {
     mustStop.value.store(true, ordering: .releasing)
     thread.join()
     device.close()
   }
 
   /// The message with another header.
-  static func answer(_ payload: [UInt8], _ header: ICHeader) -> [UInt8] {
+  public static func answer(_ payload: [UInt8], _ header: ICHeader) -> [UInt8] {
     var answer = payload
     answer.withMutableBytes { header.store(into: &$0) }
     return answer
