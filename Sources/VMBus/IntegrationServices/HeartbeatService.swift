@@ -29,12 +29,14 @@ public struct HeartbeatState: ServiceState {
     self.patience = patience
   }
 
+  /// Takes note of the version.
   public mutating func agreed(on version: ICVersion, now: UInt64) {
     wakeTime = now
     lastAnswer = nil
     applicationState = .unknown
   }
 
+  /// What is to be sent now.
   public mutating func nextRequest(now: UInt64) -> ServiceRequest? {
     guard let due = wakeTime, now >= due else { return nil }
     wakeTime = now &+ interval
@@ -44,6 +46,7 @@ public struct HeartbeatState: ServiceState {
     return ServiceRequest(payload: { beat.payload(header: $0) }, patience: patience)
   }
 
+  /// Takes the answer.
   public mutating func answered(_ header: ICHeader, _ payload: RawSpan, now: UInt64) throws(ICError) {
     let beat = try ICHeartbeat(parsing: payload, header: header)
     guard header.status == .success, beat.sequence == sequence &+ 1 else {
@@ -55,10 +58,12 @@ public struct HeartbeatState: ServiceState {
     answerCount &+= 1
   }
 
+  /// Takes note of the missing answer.
   public mutating func failed(_ error: ServiceError, now: UInt64) {
     missedCount &+= 1
   }
 
+  /// Forgets the guest.
   public mutating func ended(_ error: ServiceError) {
     wakeTime = nil
     lastAnswer = nil

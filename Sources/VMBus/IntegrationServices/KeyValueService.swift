@@ -14,6 +14,7 @@ public struct KeyValueState: CalledState {
   var calls = CallQueue<ICKeyValue, ICKeyValue>()
   private var current: ICKeyValue?
   private let patience: UInt64
+  /// Nothing is sent by the clock.
   public var wakeTime: UInt64? { nil }
 
   /// - Parameter patience: how long an answer is waited for, in nanoseconds. Linux gives its daemon 30 s before it answers
@@ -22,14 +23,17 @@ public struct KeyValueState: CalledState {
     self.patience = patience
   }
 
+  /// Takes note of the version.
   public mutating func agreed(on version: ICVersion, now: UInt64) {}
 
+  /// What is to be sent now.
   public mutating func nextRequest(now: UInt64) -> ServiceRequest? {
     guard let body = calls.next() else { return nil }
     current = body
     return ServiceRequest(payload: { body.payload(header: $0) }, patience: patience)
   }
 
+  /// Takes the answer.
   public mutating func answered(_ header: ICHeader, _ payload: RawSpan, now: UInt64) throws(ICError) {
     guard header.status == .success else { return finish(.failure(.refused(header.status))) }
     let body = try ICKeyValue(parsing: payload, header: header)
@@ -54,10 +58,12 @@ public struct KeyValueState: CalledState {
     calls.finish(result)
   }
 
+  /// Takes note of the missing answer.
   public mutating func failed(_ error: ServiceError, now: UInt64) {
     finish(.failure(error))
   }
 
+  /// Forgets the guest.
   public mutating func ended(_ error: ServiceError) {
     current = nil
     calls.failAll(error)

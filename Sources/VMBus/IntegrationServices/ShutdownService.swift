@@ -18,14 +18,17 @@ public struct ShutdownState: CalledState {
 
   var calls = CallQueue<Call, ICStatus>()
   private var version = ICVersion(1, 0)
+  /// Nothing is sent by the clock.
   public var wakeTime: UInt64? { nil }
 
   init() {}
 
+  /// Takes note of the version.
   public mutating func agreed(on version: ICVersion, now: UInt64) {
     self.version = version
   }
 
+  /// What is to be sent now.
   public mutating func nextRequest(now: UInt64) -> ServiceRequest? {
     while let call = calls.next() {
       if call.flags.contains(.restart), version < ICVersion(3, 1) {
@@ -38,14 +41,17 @@ public struct ShutdownState: CalledState {
     return nil
   }
 
+  /// Takes the answer.
   public mutating func answered(_ header: ICHeader, _ payload: RawSpan, now: UInt64) throws(ICError) {
     calls.finish(header.status == .success ? .success(.success) : .failure(.refused(header.status)))
   }
 
+  /// Takes note of the missing answer.
   public mutating func failed(_ error: ServiceError, now: UInt64) {
     calls.finish(.failure(error))
   }
 
+  /// Forgets the guest.
   public mutating func ended(_ error: ServiceError) {
     calls.failAll(error)
   }

@@ -31,6 +31,7 @@ public struct TimeSyncState: ServiceState {
     self.referenceTime = referenceTime
   }
 
+  /// Takes note of the version.
   public mutating func agreed(on version: ICVersion, now: UInt64) {
     mustSet = true
     wakeTime = now
@@ -41,6 +42,7 @@ public struct TimeSyncState: ServiceState {
     mustSet = true
   }
 
+  /// What is to be sent now.
   public mutating func nextRequest(now: UInt64) -> ServiceRequest? {
     guard let due = wakeTime, mustSet || now >= due else { return nil }
     wakeTime = now &+ interval
@@ -58,10 +60,13 @@ public struct TimeSyncState: ServiceState {
       }, wantsAnswer: isSet)
   }
 
+  /// Takes the answer.
   public mutating func answered(_ header: ICHeader, _ payload: RawSpan, now: UInt64) throws(ICError) {}
 
+  /// Takes note of the missing answer.
   public mutating func failed(_ error: ServiceError, now: UInt64) {}
 
+  /// Forgets the guest.
   public mutating func ended(_ error: ServiceError) {
     wakeTime = nil
     mustSet = false

@@ -84,8 +84,8 @@ extension SyntheticHost {
 
   private func addNIC(_ uplink: Uplink, _ address: MACAddress?) throws -> String {
     let all = currentNetworks
-    // The first number whose id and address nobody has.
-    let number = (0...all.count).first { number in
+    // The first number whose id and address nobody has; each NIC has one id and one address.
+    let number = (0...2 * all.count).first { number in
       !all.contains {
         $0.id == NetworkConfiguration.defaultID(number) || $0.mac == NetworkConfiguration.defaultAddress(number)
       }
