@@ -172,7 +172,7 @@ let package = Package(
       "Gateway", "Programs",
       [
         "NetworkSupport", "SyntheticHost", "VMBusServer", "Netvsp", "EthernetSwitch", "TapLink", "NetlinkRoute",
-        "Ethernet", "VMBusProtocol", "LinuxIO",
+        "Ethernet", "VMBusProtocol", "VMBusUIO", "Support", "LinuxIO",
       ]),
     // It drives the built program from outside; of ours it uses only what starts processes.
     .testTarget(

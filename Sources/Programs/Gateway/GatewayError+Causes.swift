@@ -52,6 +52,11 @@ extension GatewayError {
     }
   }
 
+  /// Whether somebody else drives a device that could not be opened.
+  static func kind(of error: ChannelError) -> Kind {
+    if case .system(_, .EBUSY) = error { .busy } else { .failed }
+  }
+
   /// A failure to reach a bus.
   init(_ error: ChannelError, what: String, bus: BusChoice) {
     switch error {

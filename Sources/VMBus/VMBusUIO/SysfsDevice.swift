@@ -56,7 +56,8 @@ public struct SysfsDevice: Sendable, Equatable {
     let opened: UInt64 = 3
     isOpen = readNumber(path + "/state") == opened
     channels = Self.channels(path)
-    uio = directoryEntries(path + "/uio").sorted().lazy
+    uio =
+      directoryEntries(path + "/uio").sorted().lazy
       .compactMap { SysfsUIO(name: $0, path: "\(path)/uio/\($0)") }.first
   }
 

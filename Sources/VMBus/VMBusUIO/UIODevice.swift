@@ -75,7 +75,7 @@ public final class UIODevice: GuestDevice {
 
   /// Opens the primary channel. The length of the rings is the kernel's.
   ///
-  /// - Throws: `.refused` while another process has the device open, `.lost`, `.system`.
+  /// - Throws: `.system`, with EBUSY while another process has the device open; `.lost`.
   public func openPrimary(ringByteCount: Int) throws(ChannelError) -> Channel {
     try session().primary(pageTable: pool.range.pageTable)
   }

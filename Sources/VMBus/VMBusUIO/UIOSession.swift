@@ -31,7 +31,7 @@ final class UIOSession: Sendable {
 
   /// Opens the device. The kernel then opens the primary channel.
   ///
-  /// - Throws: `.refused` when somebody else has it open; `.lost` when it is gone; `.system`.
+  /// - Throws: `.system` with EBUSY when somebody else has it open; `.lost` when it is gone; `.system` otherwise.
   init(_ device: SysfsDevice, deviceDirectory: String, bus: SysfsBus) throws(ChannelError) {
     guard let uio = device.uio, let ringMap = uio.rings else { throw .lost }
     guard systemPageByteCount() == pageByteCount else {
@@ -39,8 +39,7 @@ final class UIOSession: Sendable {
     }
     let settled = Self.settle(device, bus)
     if settled.isOpen {
-      throw .refused(
-        what: "OPEN_CHANNEL: another process drives the device", status: MessageStatus.unspecifiedFailure.rawValue)
+      throw .system(what: "another process drives the device", .EBUSY)
     }
     self.device = settled
     self.uio = uio
@@ -99,15 +98,9 @@ final class UIOSession: Sendable {
   func subChannel(
     _ index: Int, pageTable: GuestPageTable?, bus: SysfsBus, milliseconds: Int
   ) throws(ChannelError) -> Channel {
-    let (entry, path) = try awaitSubChannel(index, bus, milliseconds: milliseconds)
+    let (entry, region) = try awaitSubChannel(index, bus, milliseconds: milliseconds)
     let own: UIOFile
-    let region: MemoryRegion
-    do throws(Errno) {
-      own = try UIOFile(path: node)
-      region = try Self.mapRing(at: path, mostByteCount: rings.byteCount)
-    } catch {
-      throw .system(what: "the rings of sub-channel \(index)", error)
-    }
+    do throws(Errno) { own = try UIOFile(path: node) } catch { throw .system(what: "opening \(node)", error) }
     let doorbell = monitorDoorbell(entry.monitor)
     if doorbell == nil, !signalsSubChannels(region) {
       throw .refused(
@@ -121,22 +114,28 @@ final class UIOSession: Sendable {
 
   private func awaitSubChannel(
     _ index: Int, _ bus: SysfsBus, milliseconds: Int
-  ) throws(ChannelError) -> (SysfsDevice.Channel, ring: String) {
+  ) throws(ChannelError) -> (SysfsDevice.Channel, MemoryRegion) {
     let deadline = monotonicNanoseconds() + UInt64(max(0, milliseconds)) * 1_000_000
     while true {
       guard !isLost, let now = bus.device(device.instance) else { throw .lost }
       let found = now.channels.first { $0.subChannelIndex == index && !formerChannels.contains($0.relid) }
-      if let found, let path = found.ringPath { return (found, path) }
+      if let found, let region = try mapRings(of: found) { return (found, region) }
       guard monotonicNanoseconds() < deadline else { throw .timedOut(what: "the offer of sub-channel \(index)") }
       sleepThread(nanoseconds: 5_000_000)
     }
   }
 
-  /// Sub-channels have rings of the same length as the primary channel, as far as is known.
-  private static func mapRing(at path: String, mostByteCount: Int) throws(Errno) -> MemoryRegion {
-    let readWrite: Int32 = 2
-    let file = try OwnedDescriptor.open(path, flags: readWrite)
-    return try MemoryRegion(device: file.number, byteCount: mostByteCount, offset: 0)
+  /// The rings of a sub-channel, which are as long as those of the primary channel; nil until the kernel has opened it.
+  private func mapRings(of channel: SysfsDevice.Channel) throws(ChannelError) -> MemoryRegion? {
+    guard let path = channel.ringPath else { return nil }
+    do throws(Errno) {
+      let readWrite: Int32 = 2
+      let file = try OwnedDescriptor.open(path, flags: readWrite)
+      return try MemoryRegion(device: file.number, byteCount: rings.byteCount, offset: 0)
+    } catch {
+      if error == .ENODEV || error == .ENOENT { return nil }
+      throw .system(what: "mapping \(path)", error)
+    }
   }
 
   /// Whether the system call that signals the primary channel does so for sub-channels, too (commit d062463edf17).
