@@ -149,7 +149,7 @@ let package = Package(
     .executableTarget(
       name: "synthgate-vm",
       dependencies: [
-        "VirtualMachine", "SyntheticHost", "LinuxIO",
+        "VirtualMachine", "SyntheticHost", "VMBusServer", "KVM", "LinuxIO",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/Programs/synthgate-vm", swiftSettings: strict),

@@ -8,6 +8,7 @@
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <termios.h>
 
 static int result(long value) { return value < 0 ? -errno : (int)value; }
 
@@ -143,3 +144,14 @@ int synthgate_poll(const int *descriptors, const short *events, int count, int m
   }
   return bits;
 }
+
+static struct termios terminal_before;
+
+int synthgate_terminal_raw(int fd) {
+  if (tcgetattr(fd, &terminal_before) < 0) return -errno;
+  struct termios raw = terminal_before;
+  cfmakeraw(&raw);
+  return tcsetattr(fd, TCSANOW, &raw) < 0 ? -errno : 0;
+}
+
+int synthgate_terminal_restore(int fd) { return tcsetattr(fd, TCSANOW, &terminal_before) < 0 ? -errno : 0; }

@@ -74,3 +74,11 @@ public func monotonicSeconds() -> UInt64 {
   unsafe clock_gettime(CLOCK_MONOTONIC_COARSE, &now)
   return UInt64(now.tv_sec)
 }
+
+/// Now, in whole seconds since 1970 began (UTC).
+public func realTimeSeconds() -> Int {
+  var now = timespec()
+  // SAFETY: the kernel fills a local value.
+  unsafe clock_gettime(CLOCK_REALTIME, &now)
+  return now.tv_sec
+}

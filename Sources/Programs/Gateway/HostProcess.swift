@@ -22,7 +22,7 @@ public enum HostProcess {
     }
     var settings = VMBusServer.Settings()
     settings.onEvent = { event in
-      if let line = text(of: event) { log(line) }
+      if let line = event.logLine { log(line) }
     }
     let host: SyntheticHost
     do throws(SyntheticHostError) {
@@ -35,20 +35,5 @@ public enum HostProcess {
     while signals.next() == nil { _ = waitForInput([signals.descriptor], milliseconds: -1) }
     host.stop()
     log("ended")
-  }
-
-  private static func text(of event: ServerEvent) -> String? {
-    switch event {
-    case .attached(let guest, let process): "guest \(guest): attached (process \(process))"
-    case .connected(let guest, let version): "guest \(guest): connected, version \(version)"
-    case .opened(let guest, let relid, let instance, let index):
-      index == 0 ? "guest \(guest): opened \(instance) (relid \(relid))" : nil
-    case .openFailed(let guest, let relid, let error): "guest \(guest): relid \(relid) not opened: \(error)"
-    case .closed: nil
-    case .faulted(let guest, let relid, let error): "guest \(guest): relid \(relid) stopped: \(error)"
-    case .dropped(let guest, let reason, let count): "guest \(guest): \(count) bad messages dropped: \(reason)"
-    case .detached(let guest, let reason): "guest \(guest): gone: \(reason)"
-    case .listeningEnded(let path, let reason): "no longer listening at \(path): \(reason)"
-    }
   }
 }

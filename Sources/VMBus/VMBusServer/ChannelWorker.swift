@@ -16,19 +16,35 @@ struct MappedRings: Sendable {
 final class ChannelWorker: Sendable {
   /// The guest signals it.
   let guestRings: EventFD
-  /// The host signals it.
-  let hostRings: EventFD
+  /// The host signals it, if the guest waits on an eventfd.
+  let hostRings: EventFD?
   /// Signalled for the guest, when its bit is seen in the monitor page. The guest does not have it.
   let kick: EventFD
 
   private let stopEvent: EventFD
   private let mustStop = Atomic<Bool>(false)
   private let spinNanoseconds: UInt64
+  private let makeDoorbell: @Sendable () -> any Doorbell
 
-  /// Nothing runs before `start`.
-  init(spinNanoseconds: UInt64) throws(Errno) {
+  /// A worker for a guest that waits on an eventfd. Nothing runs before `start`.
+  convenience init(spinNanoseconds: UInt64) throws(Errno) {
+    let hostRings = try EventFD()
+    try self.init(spinNanoseconds: spinNanoseconds, hostRings: hostRings) { EventDoorbell(hostRings) }
+  }
+
+  /// A worker for a guest that is signalled by a doorbell of `makeDoorbell`. Nothing runs before `start`.
+  convenience init(
+    spinNanoseconds: UInt64, makeDoorbell: @escaping @Sendable () -> any Doorbell
+  ) throws(Errno) {
+    try self.init(spinNanoseconds: spinNanoseconds, hostRings: nil, makeDoorbell: makeDoorbell)
+  }
+
+  private init(
+    spinNanoseconds: UInt64, hostRings: EventFD?, makeDoorbell: @escaping @Sendable () -> any Doorbell
+  ) throws(Errno) {
     guestRings = try EventFD()
-    hostRings = try EventFD()
+    self.hostRings = hostRings
+    self.makeDoorbell = makeDoorbell
     kick = try EventFD()
     stopEvent = try EventFD()
     self.spinNanoseconds = spinNanoseconds
@@ -57,14 +73,14 @@ final class ChannelWorker: Sendable {
   /// Lets a thread go on that waits because the guest has made `hostRings` blocking and filled it.
   func unblock() {
     // A signal that the guest has not seen yet is not ours to take: its own control plane wakes it the same way.
-    if hostRings.isFull { hostRings.drain() }
+    if let hostRings, hostRings.isFull { hostRings.drain() }
   }
 
   private func serve(
     _ opening: ChannelOpening, rings: MappedRings, session: any HostDeviceSession, mailbox: Mailbox<GuestCommand>
   ) -> ChannelError? {
     do throws(ChannelError) {
-      let doorbell: any Doorbell = opening.wantsInterrupts ? EventDoorbell(hostRings) : SilentDoorbell()
+      let doorbell: any Doorbell = opening.targetVP == nil ? SilentDoorbell() : makeDoorbell()
       let channel = try Channel(
         relid: opening.relid, outgoing: rings.outgoing, incoming: rings.incoming, acceptedTypes: .fromGuest,
         doorbell: doorbell, waitDescriptor: guestRings.descriptor)

@@ -115,7 +115,7 @@ final class EmbeddedAttachment: GuestAttachment {
     self.receiver = receiver
   }
 
-  func send(_ message: [UInt8]) {
+  func send(_ message: [UInt8], vp: UInt32) {
     receiver.received(message)
   }
 

@@ -5,14 +5,21 @@ import VMBusProtocol
 
 /// How a guest is attached: what carries its messages, and who runs the ends of its channels.
 protocol GuestAttachment: AnyObject {
-  /// Sends a control message; never waits.
-  func send(_ message: [UInt8])
+  /// Sends a control message to a virtual processor of the guest; never waits.
+  func send(_ message: [UInt8], vp: UInt32)
   /// Throws away messages that wait to be sent.
   func discardQueue()
   /// Makes the host's end of a channel. `.opened` or `.ended` is posted to the guest's mailbox, at once or later.
   func makeEnd(
     _ opening: ChannelOpening, rings: MappedRings, memory: GuestMemory, session: any HostDeviceSession
   ) throws(ChannelError) -> any ChannelEnd
+  /// The guest rings through its monitor page from now on, or (nil) no more. Answers whether the attachment tells `monitor`
+  /// to look whenever the guest has written; else the monitor looks by itself at the latency.
+  func watch(_ monitor: MonitorWatch?) -> Bool
+}
+
+extension GuestAttachment {
+  func watch(_ monitor: MonitorWatch?) -> Bool { false }
 }
 
 /// The host's end of a channel, as the control thread sees it.
@@ -21,12 +28,18 @@ protocol ChannelEnd: AnyObject {
   func announce()
   /// Asks the end to close; `.ended` is posted when it has.
   func close()
+  /// From now on the guest wants its signals at another virtual processor; without effect where signals reach a process.
+  func retarget(vp: UInt32)
   /// Called from time to time while a close lasts.
   func unblock()
   /// After `.ended`.
   func join()
   /// Signalled for a guest that rings through the monitor page; nil where there is no thread to be woken.
   var kick: EventFD? { get }
+}
+
+extension ChannelEnd {
+  func retarget(vp: UInt32) {}
 }
 
 /// The control plane of one guest; it belongs to the guest's control thread.
@@ -61,7 +74,7 @@ final class GuestControl {
   private var sessions: [DeviceKey: OpenSession] = [:]
   private var ends: [ChannelKey: End] = [:]
   private var closing: Set<ChannelKey> = []
-  private var monitor: MonitorPoller?
+  private var monitor: MonitorWatch?
 
   init(
     guestID: UInt64, settings: VMBusServer.Settings, mailbox: Mailbox<GuestCommand>, memory: GuestMemory,
@@ -140,23 +153,22 @@ final class GuestControl {
   private func perform(_ actions: [ServerAction]) {
     for action in actions {
       switch action {
-      case .send(let message): attachment.send(message)
+      case .send(let message): attachment.send(message, vp: connection.messageVP)
       case .discardQueue: attachment.discardQueue()
       case .open(let opening): open(opening)
       case .close(let key):
         guard let end = ends[key], closing.insert(key).inserted else { continue }
         end.end.close()
+      case .retarget(let key, let vp): ends[key]?.end.retarget(vp: vp)
       case .publish(let list): gpadls.publish(list)
       case .withdraw(let key):
         if gpadls.withdraw(key) { perform(connection.withdrawn(key)) }
       case .connected(let version, let pages):
-        if settings.limits.allocatesMonitors, pages != .none {
-          monitor = MonitorPoller(
-            memory: memory, guestAddress: pages.childToParent,
-            latencyNanoseconds: settings.monitorLatencyMicroseconds * 1000)
-        }
+        if settings.limits.allocatesMonitors, pages != .none { startMonitor(pages) }
         settings.onEvent(.connected(guest: guestID, version))
-      case .disconnected: monitor = nil
+      case .disconnected:
+        if monitor != nil { _ = attachment.watch(nil) }
+        monitor = nil
       case .dropped(let reason):
         let count = connection.droppedMessageCount
         if count <= 16 || count & (count - 1) == 0 {
@@ -164,6 +176,13 @@ final class GuestControl {
         }
       }
     }
+  }
+
+  private func startMonitor(_ pages: MonitorPageAddresses) {
+    monitor = MonitorWatch(
+      memory: memory, guestAddress: pages.childToParent, latencyMicroseconds: settings.monitorLatencyMicroseconds)
+    guard let monitor else { return }
+    monitor.isTold = attachment.watch(monitor)
   }
 
   private func open(_ opening: ChannelOpening) {

@@ -53,6 +53,8 @@ public enum ServerAction: Sendable, Equatable {
   case open(ChannelOpening)
   /// Close the host's end, let go of its rings, and report with `closeFinished`.
   case close(ChannelKey)
+  /// From now on the guest wants the signals of a channel at another virtual processor.
+  case retarget(ChannelKey, vp: UInt32)
   /// From now on devices may map the list.
   case publish(PublishedGPADL)
   /// From now on no device maps the list; report with `withdrawn` when none has it mapped any more.
@@ -77,8 +79,8 @@ public struct ChannelOpening: Sendable, Equatable {
   public let subChannelIndex: Int
   /// The pages of the rings.
   public let rings: RingPairPages
-  /// Whether the guest wants signals at all.
-  public let wantsInterrupts: Bool
+  /// The virtual processor that the guest wants signalled; nil: it wants no signals at all.
+  public let targetVP: UInt32?
   /// The monitor id by which the guest rings, if it has one.
   public let monitorID: UInt8?
 }

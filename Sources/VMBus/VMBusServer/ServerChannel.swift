@@ -78,7 +78,8 @@ extension ServerConnection {
       .open(
         ChannelOpening(
           key: key, device: channel.device, relid: channel.relid, subChannelIndex: channel.subChannelIndex,
-          rings: rings, wantsInterrupts: request.targetVP != OpenChannel.noInterrupts, monitorID: channel.monitorID)))
+          rings: rings, targetVP: request.targetVP == OpenChannel.noInterrupts ? nil : request.targetVP,
+          monitorID: channel.monitorID)))
   }
 
   private func openResult(_ request: OpenChannel, _ status: MessageStatus) -> Message {
@@ -107,8 +108,8 @@ extension ServerConnection {
   }
 
   mutating func modify(_ relid: UInt32, targetVP: UInt32) {
-    // Signals go to the guest's process, whatever VP it names; so there is nothing to be done but to answer.
     let isDone = channels[relid]?.state == .open && targetVP != OpenChannel.noInterrupts
+    if isDone, let key = channels[relid]?.end { actions.append(.retarget(key, vp: targetVP)) }
     guard version.answersModifyChannel else { return }
     guard channels[relid] != nil else { return drop("MODIFY_CHANNEL for relid \(relid)") }
     send(.modifyChannelResponse(relid: relid, status: isDone ? .success : .unspecifiedFailure))

@@ -42,6 +42,9 @@ public struct ServerConnection: Sendable {
   var nextKey: UInt64 = 1
   var actions: [ServerAction] = []
 
+  /// The virtual processor to which control messages go: what the guest named in INITIATE_CONTACT.
+  public internal(set) var messageVP: UInt32 = 0
+
   /// How many messages were dropped.
   public internal(set) var droppedMessageCount = 0
 
@@ -137,6 +140,7 @@ public struct ServerConnection: Sendable {
   }
 
   private mutating func answer(_ contact: InitiateContact, connectionID: UInt32) {
+    messageVP = contact.version.honoursTargetVP ? contact.targetVP : 0
     // The target information counts only if it came through the port that stands for it.
     let isTargeted = contact.version.carriesTargetInfo && connectionID == ConnectionID.message
     guard limits.versions.contains(contact.version), contact.version >= .v2_4, contact.version < .v6_0,

@@ -22,3 +22,21 @@ public enum ServerEvent: Sendable {
   /// A socket does not accept guests any more.
   case listeningEnded(path: String, reason: String)
 }
+
+extension ServerEvent {
+  /// The event as a line of a log; nil for what happens all the time.
+  public var logLine: String? {
+    switch self {
+    case .attached(let guest, let process): "guest \(guest): attached (process \(process))"
+    case .connected(let guest, let version): "guest \(guest): connected, version \(version)"
+    case .opened(let guest, let relid, let instance, let index):
+      index == 0 ? "guest \(guest): opened \(instance) (relid \(relid))" : nil
+    case .openFailed(let guest, let relid, let error): "guest \(guest): relid \(relid) not opened: \(error)"
+    case .closed: nil
+    case .faulted(let guest, let relid, let error): "guest \(guest): relid \(relid) stopped: \(error)"
+    case .dropped(let guest, let reason, let count): "guest \(guest): \(count) bad messages dropped: \(reason)"
+    case .detached(let guest, let reason): "guest \(guest): gone: \(reason)"
+    case .listeningEnded(let path, let reason): "no longer listening at \(path): \(reason)"
+    }
+  }
+}

@@ -42,7 +42,7 @@ final class SocketAttachment: GuestAttachment {
 
   // MARK: Sending
 
-  func send(_ message: [UInt8]) {
+  func send(_ message: [UInt8], vp: UInt32) {
     enqueue(TransportFrame(.message, payload: message))
   }
 
@@ -267,7 +267,7 @@ final class WorkerEnd: ChannelEnd {
   var kick: EventFD? { worker.kick }
 
   func announce() {
-    attachment.announce(relid: relid, doorbells: [worker.guestRings, worker.hostRings])
+    attachment.announce(relid: relid, doorbells: [worker.guestRings] + (worker.hostRings.map { [$0] } ?? []))
   }
 
   func close() { worker.stop() }

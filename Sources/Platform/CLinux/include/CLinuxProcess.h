@@ -41,3 +41,9 @@ int synthgate_wait(int process, int no_wait);
 
 /// poll(2) on up to 16 descriptors for `events` (0: POLLIN); a bit of the result per descriptor that is ready or failed.
 int synthgate_poll(const int *descriptors, const short *events, int count, int milliseconds);
+
+/// Makes a terminal hand over every key as it is pressed, and keeps its settings for `synthgate_terminal_restore`.
+int synthgate_terminal_raw(int fd);
+
+/// Gives the terminal the settings that it had before `synthgate_terminal_raw`.
+int synthgate_terminal_restore(int fd);

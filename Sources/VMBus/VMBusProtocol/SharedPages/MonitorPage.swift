@@ -29,6 +29,12 @@ public enum MonitorPage {
   @inlinable
   public static func pendingOffset(of id: UInt8) -> Int { triggerGroups + group(of: id) * 8 }
 
+  /// Whether a byte of the page belongs to a pending word.
+  public static func isPending(byteOffset: Int) -> Bool {
+    let offset = byteOffset - triggerGroups
+    return offset >= 0 && offset < idCount / idsPerGroup * 8 && offset % 8 < 4
+  }
+
   /// Where the latency of an id stands.
   public static func latencyOffset(of id: UInt8) -> Int { latencies + Int(id) * 2 }
 
