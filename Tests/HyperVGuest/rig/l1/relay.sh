@@ -18,10 +18,11 @@ answer() {
 }
 
 relay() {
+  # Requests are split into words.
+  # shellcheck disable=SC2086
   while IFS= read -r line; do
     line="${line%"$carriage_return"}"
     case "$line" in
-      # shellcheck disable=SC2086
       "@host "*) answer timeout 30 synthgate-vm ctl "$control" ${line#@host } >&3 ;;
       "@l1 "*) answer eval "${line#@l1 }" >&3 ;;
       *) echo "$line" ;;
@@ -34,7 +35,7 @@ run_group() {
   mkfifo /run/input
   # Open for both directions, so that neither end waits for the other.
   exec 3<>/run/input
-  { vm <&3 2>/run/errors; echo $? >/run/code; } | relay
+  { /vm <&3 2>/run/errors; echo $? >/run/code; } | relay
   sed 's/^/synthgate-vm: /' /run/errors
   code="$(cat /run/code)"
   if [ "$code" = "${expected_code:-0}" ]; then

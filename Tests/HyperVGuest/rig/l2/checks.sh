@@ -45,11 +45,10 @@ l1() { ask l1 "$@"; }
 
 # Waits until a command succeeds, at most SECONDS.
 within() {
-  tries=$(($1 * 10))
+  until_second=$(($(cut -d. -f1 /proc/uptime) + $1))
   shift
   until "$@"; do
-    tries=$((tries - 1))
-    [ "$tries" -gt 0 ] || return 1
+    [ "$(cut -d. -f1 /proc/uptime)" -lt "$until_second" ] || return 1
     sleep 0.1
   done
 }
