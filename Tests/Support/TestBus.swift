@@ -13,6 +13,8 @@ public final class TestBus: Sendable {
     case embedded
     /// A Unix socket.
     case socket
+    /// Message slots, event flags and signals, as a hypervisor has them.
+    case hypervisor
   }
 
   /// The host.
@@ -46,6 +48,7 @@ public final class TestBus: Sendable {
     case .socket:
       try server.listen(at: path)
       transport = SocketTransport(path: path)
+    case .hypervisor: transport = HypervisorTransport(server: server)
     }
     client = try VMBusClient(transport: transport, settings: guest)
     try client.connect()

@@ -20,11 +20,10 @@ final class NetvscMemory: Sendable {
   init(_ device: any GuestDevice, _ options: NetvscOptions) throws(ChannelError) {
     var pieces: [Piece] = []
     do throws(ChannelError) {
-      for count in [
-        options.receiveBufferByteCount, options.sendBufferByteCount * options.queueCount, pageByteCount,
-      ] {
-        pieces.append(try Self.allocate(device, byteCount: count))
-      }
+      let sendByteCount = options.sendBufferByteCount * options.queueCount
+      pieces.append(try Self.allocate(device, .receive, byteCount: options.receiveBufferByteCount))
+      pieces.append(try Self.allocate(device, .send, byteCount: sendByteCount))
+      pieces.append(try Self.allocate(device, byteCount: pageByteCount))
     } catch {
       for piece in pieces { device.freeMemory(piece.slice) }
       throw error
@@ -32,8 +31,13 @@ final class NetvscMemory: Sendable {
     (receive, send, control) = (pieces[0], pieces[1], pieces[2])
   }
 
-  private static func allocate(_ device: any GuestDevice, byteCount: Int) throws(ChannelError) -> Piece {
-    let slice = try device.allocateMemory(byteCount: byteCount)
+  private static func allocate(
+    _ device: any GuestDevice, _ purpose: BufferPurpose? = nil, byteCount: Int
+  ) throws(ChannelError) -> Piece {
+    let slice =
+      if let purpose { try device.allocateBuffer(purpose, byteCount: byteCount) } else {
+        try device.allocateMemory(byteCount: byteCount)
+      }
     guard let address = device.memory.guestAddress(of: slice) else {
       device.freeMemory(slice)
       throw .protocolFault("memory of the bus that has no guest address")

@@ -9,6 +9,13 @@ public enum LockHolder: Sendable, Equatable {
 }
 
 extension OwnedDescriptor {
+  /// Opens the file at `path` to be locked, and makes it, for its owner only, unless it is there.
+  ///
+  /// - Throws: the errno of open(2).
+  public static func openLockFile(_ path: String) throws(Errno) -> OwnedDescriptor {
+    try open(path, flags: O_RDWR | O_CREAT, mode: 0o600)
+  }
+
   /// Who keeps this open file from locking the whole file; nil when nobody does.
   public borrowing func lockHolder(exclusive: Bool) throws(Errno) -> LockHolder? {
     var isOpenFile: Int32 = 0

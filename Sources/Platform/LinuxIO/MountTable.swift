@@ -8,6 +8,8 @@ public struct MountEntry: Sendable, Equatable {
   public let type: String
   /// What is mounted, for example `/dev/loop0`.
   public let source: String
+  /// Number of the device, `MAJOR:MINOR`; some filesystems have one of their own that is no device.
+  public let device: String
 }
 
 /// The mounts of this process's mount namespace, in the order in which they were made.
@@ -22,13 +24,20 @@ public func mountTable() throws(Errno) -> [MountEntry] {
 /// - Parameter process: its number, or `self`.
 /// - Throws: the errno with which its mountinfo could not be read.
 public func mountTable(ofProcess process: String) throws(Errno) -> [MountEntry] {
-  let text = try readTextFile("/proc/\(process)/mountinfo")
+  try mountTable(at: "/proc/\(process)/mountinfo")
+}
+
+/// The mounts that the file at `path` tells, which has the form of /proc/self/mountinfo.
+///
+/// - Throws: the errno with which it could not be read.
+public func mountTable(at path: String) throws(Errno) -> [MountEntry] {
+  let text = try readTextFile(path)
   return text.split(separator: "\n").compactMap { line in
     let fields = line.split(separator: " ")
     guard let dash = fields.firstIndex(of: "-"), dash + 2 < fields.count, fields.count > 4 else { return nil }
     return MountEntry(
       target: unescapeMountField(fields[4]), type: String(fields[dash + 1]),
-      source: unescapeMountField(fields[dash + 2]))
+      source: unescapeMountField(fields[dash + 2]), device: String(fields[2]))
   }
 }
 

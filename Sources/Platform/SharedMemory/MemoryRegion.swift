@@ -54,6 +54,32 @@ public import LinuxIO
     }
   }
 
+  /// Private zeroed memory of 2 MiB pages, all of it present; `byteCount` is a multiple of 2 MiB.
+  ///
+  /// - Throws: ENOMEM when the system has not so many huge pages.
+  init(hugePages byteCount: Int) throws(Errno) {
+    var mapped: UnsafeMutableRawPointer?
+    // SAFETY: a local value is filled during the call; the mapping is this object's.
+    _ = try unsafe check(synthgate_map_huge(byteCount, &mapped))
+    guard let mapped = unsafe mapped else { throw .ENOMEM }
+    unsafe base = unsafe mapped
+    self.byteCount = byteCount
+  }
+
+  /// `byteCount` bytes of a device file from `offset` on, shared with the device; both are multiples of the page size. The
+  /// file counts as open as long as the region lives.
+  ///
+  /// - Throws: the errno of mmap(2); EINVAL for more than the device has.
+  public init(device descriptor: Int32, byteCount: Int, offset: UInt64) throws(Errno) {
+    guard byteCount > 0, byteCount % pageByteCount == 0 else { throw .EINVAL }
+    var mapped: UnsafeMutableRawPointer?
+    // SAFETY: a local value is filled during the call; the mapping is this object's.
+    _ = try unsafe check(synthgate_map_device(descriptor, byteCount, offset, &mapped))
+    guard let mapped = unsafe mapped else { throw .ENOMEM }
+    unsafe base = unsafe mapped
+    self.byteCount = byteCount
+  }
+
   deinit {
     // SAFETY: the range was mapped by init and no slice of it is used any more.
     unsafe munmap(base, byteCount)

@@ -3,7 +3,6 @@ import LinuxIO
 import Storvsc
 import Synchronization
 import VMBusChannel
-import VMBusClient
 import VMBusProtocol
 
 /// The drivers of the SCSI controllers on a bus; they are attached anew when the host comes back.
@@ -26,7 +25,7 @@ final class DiskDrivers: Sendable {
   /// The driver of each SCSI controller on the bus, opened at the first call.
   func openControllers(options: StorvscOptions, what: String) throws(GatewayError) -> [StorvscController] {
     var opened: [StorvscController] = []
-    for device in bus.client.devices where device.offer.interfaceClass == .scsi {
+    for device in bus.devices where device.offer.interfaceClass == .scsi {
       let notices = notices
       let instance = device.offer.instance
       do throws(ChannelError) {
@@ -36,10 +35,19 @@ final class DiskDrivers: Sendable {
         controllers.withLock { $0[instance] = controller }
         opened.append(controller)
       } catch {
-        throw GatewayError(.failed, what: what, why: "controller \(instance): \(error)")
+        throw GatewayError(GatewayError.kind(of: error), what: what, why: "controller \(instance): \(error)")
       }
     }
     return opened
+  }
+
+  /// Closes the drivers of all controllers but this one.
+  func keep(only instance: GUID) {
+    let others = controllers.withLock { controllers in
+      defer { controllers = controllers.filter { $0.key == instance } }
+      return controllers.filter { $0.key != instance }.map(\.value)
+    }
+    for controller in others { controller.close() }
   }
 
   /// How many channels of each controller are open.
@@ -84,7 +92,7 @@ final class DiskDrivers: Sendable {
   private func reopen(_ controller: StorvscController) {
     do throws(ChannelError) {
       try controller.detach()
-      guard let device = bus.client.awaitDevice(class: .scsi, instance: controller.instance, milliseconds: 1000) else {
+      guard let device = bus.guest.awaitDevice(class: .scsi, instance: controller.instance, milliseconds: 1000) else {
         throw .lost
       }
       try controller.reattach(device: device)
@@ -103,7 +111,7 @@ final class DiskDrivers: Sendable {
   }
 
   /// A host has come back, or something was lost.
-  private func handle(_ event: ClientEvent) {
+  private func handle(_ event: GuestBusEvent) {
     if let line = event.logLine { log(line) }
     switch event {
     case .arrived(let device):

@@ -29,18 +29,34 @@ enum DiskSelector: Equatable {
     }
   }
 
+  /// The selector that `text` writes, and the number of a partition behind it: `disk0p1`.
+  init?(splitting text: String) {
+    guard let (selector, _) = Self.split(text) else { return nil }
+    self = selector
+  }
+
+  /// The selector that `text` writes, and the number of the partition behind it, if there is one; nil when it is none.
+  static func split(_ text: String) -> (selector: DiskSelector, partition: Int?)? {
+    if let selector = DiskSelector(text) { return (selector, nil) }
+    guard text.hasPrefix("disk"), let mark = text.lastIndex(of: "p"),
+      let selector = DiskSelector(String(text[..<mark])),
+      let partition = Int(text[text.index(after: mark)...]), partition > 0
+    else { return nil }
+    return (selector, partition)
+  }
+
   /// The disk that is meant.
   ///
   /// - Throws: `.notFound` with the disks that are there, `.usage` when several fit.
-  func choose(from disks: [NamedDisk], source: String) throws(GatewayError) -> NamedDisk {
-    let fitting = disks.filter { named in
+  func choose<Disk: SelectableDisk>(from disks: [Disk], source: String) throws(GatewayError) -> Disk {
+    let fitting = disks.filter { disk in
       switch self {
-      case .index(let index): named.name == "disk\(index)"
-      case .lun(let target, let lun): Int(named.disk.target) == target && Int(named.disk.lun) == lun
-      case .serial(let serial): named.disk.info.serial == serial
+      case .index(let index): disk.name == "disk\(index)"
+      case .lun(let target, let lun): disk.address == (target, lun)
+      case .serial(let serial): disk.serial == serial
       }
     }
-    let list = disks.map { "\($0.name) (lun=\($0.disk.target):\($0.disk.lun))" }.joined(separator: ", ")
+    let list = disks.map { "\($0.name) (lun=\($0.address.target):\($0.address.lun))" }.joined(separator: ", ")
     guard let found = fitting.first else {
       throw GatewayError(
         .notFound, what: "mount \(source)", why: "the bus has no such disk",
@@ -55,10 +71,23 @@ enum DiskSelector: Equatable {
   }
 }
 
+/// A disk that a `DiskSelector` can choose.
+protocol SelectableDisk {
+  /// The name that it has on this bus: `disk0`.
+  var name: String { get }
+  /// Target and LUN on its controller.
+  var address: (target: Int, lun: Int) { get }
+  /// Serial number.
+  var serial: String { get }
+}
+
 /// A disk with the name that it has on this bus.
-struct NamedDisk {
+struct NamedDisk: SelectableDisk {
   var name: String
   var disk: StorvscDisk
+
+  var address: (target: Int, lun: Int) { (Int(disk.target), Int(disk.lun)) }
+  var serial: String { disk.info.serial }
 }
 
 /// The disks of the controllers, numbered in the order of controller, target and LUN.

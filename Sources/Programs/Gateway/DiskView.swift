@@ -15,15 +15,15 @@ final class DiskView: Sendable {
 
   /// Mounts the files at `directory`, which is made unless it is there.
   init(
-    disk: StorvscDisk, name: String, directory: String, isReadOnly: Bool, workerCount: Int, what: String, log: MountLog
+    disk: StorvscDisk, name: String, directory: String, isReadOnly: Bool, options: DiskFSOptions, what: String,
+    log: MountLog
   ) throws(GatewayError) {
     self.disk = disk
     self.directory = directory
     do { try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true) } catch {
       throw GatewayError(.notPermitted, what: what, why: "\(directory) can't be made")
     }
-    var options = DiskFSOptions()
-    options.workerCount = workerCount
+    var options = options
     options.isReadOnly = isReadOnly
     let files: DiskFS
     do throws(DiskFSError) {

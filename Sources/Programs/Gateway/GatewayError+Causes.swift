@@ -20,6 +20,8 @@ extension GatewayError {
     case .uplink(let uplink, let text): self.init(.failed, what: what, why: "uplink \(uplink): \(text)")
     case .tap(let name, let cause): self.init(cause, what: what, where: "uplink tap:\(name): ")
     case .controller(let text): self.init(.usage, what: what, why: text)
+    case .exists: self.init(.busy, what: what, why: "\(error)")
+    case .absent: self.init(.notFound, what: what, why: "\(error)")
     }
   }
 
@@ -50,9 +52,20 @@ extension GatewayError {
     }
   }
 
+  /// Whether somebody else drives a device that could not be opened.
+  static func kind(of error: ChannelError) -> Kind {
+    if case .system(_, .EBUSY) = error { .busy } else { .failed }
+  }
+
   /// A failure to reach a bus.
   init(_ error: ChannelError, what: String, bus: BusChoice) {
     switch error {
+    case .system(let step, let errno) where bus == .hyperv:
+      self.init(
+        errno == .EPERM || errno == .EACCES ? .notPermitted : .failed, what: what, why: "\(step): \(errno)",
+        advice: errno == .ENOMEM
+          ? "free some memory, or use fewer --workers or --queues"
+          : errno == .EPERM ? "the process needs CAP_SYS_ADMIN, and io_uring (sysctl kernel.io_uring_disabled)" : "")
     case .system(_, .ENOENT), .system(_, .ECONNREFUSED):
       self.init(
         .notFound, what: what, why: "no host answers at \(bus.text)", advice: "start one with `synthgate host`")

@@ -5,8 +5,9 @@ import NetlinkRoute
 import Netvsc
 import SyntheticHost
 import TapLink
-import VMBusClient
+import VMBusChannel
 import VMBusProtocol
+import VMBusUIO
 
 /// A link from beginning to end, in this process: bus, NIC, TAP; then it serves until it is told to end, or the link is
 /// deleted. Whatever it made, it takes away again.
@@ -52,16 +53,21 @@ public final class LinkProcess: Sendable {
   private func run(_ report: (ProcessReport) -> Void) throws(GatewayError) {
     report(.progress("connecting the bus"))
     let queueCount = request.queues ?? min(4, max(1, ProcessInfo.processInfo.activeProcessorCount))
+    let claim = request.bus == .hyperv ? try claimNIC() : nil
+    defer { withExtendedLifetime(claim) {} }
+    // On the kernel's bus the receive and send buffers are the kernel's; what is left are buffers for long frames.
+    let memory = claim == nil ? 32 + 8 * queueCount : 2 + 2 * queueCount
     let bus = try GatewayBus(
       request.bus,
       configuration: request.bus == .embedded ? HostConfiguration(networks: [request.network]) : nil,
-      memoryByteCount: (32 + 8 * queueCount) << 20, reconnectSeconds: request.reconnectSeconds, what: what)
+      instances: claim.map { [$0.instance] } ?? [], memoryByteCount: memory << 20,
+      reconnectSeconds: request.reconnectSeconds, what: what)
     defer { bus.close() }
     try throwIfToldToEnd()
     report(.progress("bringing the NIC up"))
     let log = log
     let link = try SyntheticLink(
-      device: try NICSelector(request.nic).choose(on: bus.client, what: what), client: bus.client,
+      device: try NICSelector(claim == nil ? request.nic : nil).choose(from: bus.devices, what: what), bus: bus.guest,
       options: tapOptions(queueCount), mac: request.mac, what: what
     ) { log.write($0) }
     defer { link.close() }
@@ -70,7 +76,7 @@ public final class LinkProcess: Sendable {
       if case .gaveUp = event { link?.giveUp() } else { link?.wake() }
     }
     var record = LinkRecord(
-      name: request.name, netns: request.namespace, process: ownProcess(),
+      name: request.name, netns: request.namespace, bus: request.bus.text, process: ownProcess(),
       processStart: processStartTime(ownProcess()) ?? 0,
       devices: bus.deviceReports(open: [link.instance: link.queueCount]))
     try record.save(request.key, in: runtime)
@@ -90,6 +96,44 @@ public final class LinkProcess: Sendable {
     report(.ready)
     serve(link)
     log.write("ending")
+  }
+
+  /// The attached NIC that is meant, for this process alone: by number or name, else the first that nobody uses.
+  private func claimNIC() throws(GatewayError) -> DeviceClaim {
+    let guest = HyperVGuest()
+    try guest.check(what)
+    let attached = guest.attached(.network)
+    guard !attached.isEmpty else {
+      let there = guest.sysfs.devices().filter { $0.interfaceClass == .network }.map(\.name)
+      throw GatewayError(
+        .notFound, what: what, why: "no NIC of this machine is attached",
+        advice: there.isEmpty ? "the bus has none" : "synthgate attach \(there[0])")
+    }
+    var fitting = attached
+    if let nic = request.nic {
+      if let index = Int(nic), nic.count < 8 {
+        guard attached.indices.contains(index) else {
+          throw GatewayError(
+            .notFound, what: what, why: "no NIC \(index) is attached",
+            advice: "attached are: \(attached.map(\.name).joined(separator: ", "))")
+        }
+        fitting = [attached[index]]
+      } else {
+        let named = try guest.device(nic, what: what)
+        fitting = attached.filter { $0.instance == named.instance }
+        guard !fitting.isEmpty else {
+          throw GatewayError(
+            .notFound, what: what, why: "\(named.name) is not attached", advice: "synthgate attach \(named.name)")
+        }
+      }
+    }
+    for device in fitting {
+      guard let claim = try runtime.claimDevice(device.instance) else { continue }
+      try claim.write(DeviceUse(process: ownProcess(), purpose: "the link \(request.name)"))
+      return claim
+    }
+    let uses = fitting.map { "\($0.name): \(runtime.useText(of: $0.instance))" }.joined(separator: "; ")
+    throw GatewayError(.busy, what: what, why: uses, advice: "take that link down, or attach another NIC")
   }
 
   private func tapOptions(_ queueCount: Int) -> TapOptions {

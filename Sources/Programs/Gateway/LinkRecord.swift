@@ -43,6 +43,8 @@ public struct LinkReport: Codable, Sendable, Equatable {
 struct LinkRecord: Codable {
   var name: String
   var netns: String?
+  /// The bus that carries it.
+  var bus: String?
   /// The process that serves it.
   var process: Int32
   /// When that process started: tells it from a later one with the same number.

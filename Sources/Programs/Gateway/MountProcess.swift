@@ -6,6 +6,8 @@ import LinuxIO
 import Storvsc
 import Synchronization
 import SyntheticHost
+import VMBusProtocol
+import VMBusUIO
 
 /// A mount from beginning to end, in this process: bus, disk, files, filesystem; then it serves until it is told to end, or
 /// the filesystem is unmounted. Whatever it made, it takes away again.
@@ -87,21 +89,23 @@ public final class MountProcess: Sendable {
   private func run(_ report: (ProcessReport) -> Void) throws(GatewayError) {
     do throws(Errno) { try lockProcessMemory() } catch { log.write("memory can't be locked: \(error)") }
     report(.progress("connecting the bus"))
-    let bus = try openBus()
+    var claims = request.bus == .hyperv ? try ControllerClaims(HyperVGuest(), in: runtime, what: what) : nil
+    let bus = try openBus(claims?.claimed ?? [])
     defer { bus.close() }
     let log = log
+    if let kernelBus = bus.guest as? UIOBus { log.write("memory: \(kernelBus.memoryDescription)") }
     let drivers = try DiskDrivers(bus: bus, what: what) { log.write($0) }
     defer { drivers.close() }
     try throwIfToldToEnd()
     report(.progress("finding the disk"))
-    let named = try findDisk(drivers)
+    let named = try findDisk(drivers, &claims)
     let disk = named.disk
     let isReadOnly = try claim(disk)
     defer { if disk.isClaimed { try? disk.release() } }
     report(.progress("showing the disk"))
     defer { if viewDirectory != request.directory { try? removeEmptyDirectory(viewDirectory) } }
     let view = try DiskView(
-      disk: disk, name: name, directory: viewDirectory, isReadOnly: isReadOnly, workerCount: workerCount, what: what,
+      disk: disk, name: name, directory: viewDirectory, isReadOnly: isReadOnly, options: filesOptions, what: what,
       log: log)
     defer { view.close() }
     try throwIfToldToEnd()
@@ -122,6 +126,11 @@ public final class MountProcess: Sendable {
     log.write("ending")
   }
 
+  /// The partition that was asked for: by its option, or behind the name of the disk.
+  private var partition: Int? {
+    request.partition ?? (request.bus == .embedded ? nil : DiskSelector.split(request.source)?.partition)
+  }
+
   private var viewDirectory: String {
     request.filesystem == .none ? request.directory : runtime.diskDirectory(name)
   }
@@ -130,7 +139,17 @@ public final class MountProcess: Sendable {
     request.workers ?? min(4, max(1, ProcessInfo.processInfo.activeProcessorCount))
   }
 
-  private func openBus() throws(GatewayError) -> GatewayBus {
+  private var filesOptions: DiskFSOptions {
+    var options = DiskFSOptions()
+    options.workerCount = workerCount
+    // Pinned memory is taken at once, and nobody else has it: fewer buffers.
+    if request.bus == .hyperv { options.queueDepth = Self.pinnedQueueDepth }
+    return options
+  }
+
+  private static let pinnedQueueDepth = 16
+
+  private func openBus(_ instances: Set<GUID>) throws(GatewayError) -> GatewayBus {
     var configuration: HostConfiguration?
     if request.bus == .embedded {
       let disk = DiskConfiguration(
@@ -140,26 +159,44 @@ public final class MountProcess: Sendable {
       ])
     }
     // Each worker has 64 buffers of a little more than 1 MiB; only what is used takes memory.
+    // On the kernel's bus all of it is taken: 16 buffers, and 1 MiB of the queue itself.
+    let memory = request.bus == .hyperv ? workerCount * (Self.pinnedQueueDepth + 2) + 2 : workerCount * 96 + 64
     return try GatewayBus(
-      request.bus, configuration: configuration, memoryByteCount: (workerCount * 96 + 64) << 20,
+      request.bus, configuration: configuration, instances: instances, memoryByteCount: memory << 20,
       reconnectSeconds: request.reconnectSeconds, what: what)
   }
 
-  private func findDisk(_ drivers: DiskDrivers) throws(GatewayError) -> NamedDisk {
+  private func findDisk(
+    _ drivers: DiskDrivers, _ claims: inout ControllerClaims?
+  ) throws(GatewayError) -> NamedDisk {
     var options = StorvscOptions()
     options.subChannelCount = workerCount
     options.outageMilliseconds = request.reconnectSeconds * 1000
-    let disks = nameDisks(try drivers.openControllers(options: options, what: what))
+    let controllers = try drivers.openControllers(options: options, what: what)
+    let disks = nameDisks(controllers)
     if request.bus == .embedded {
       guard let disk = disks.first else { throw GatewayError(.failed, what: what, why: "the bus shows no disk") }
       return disk
     }
-    guard let selector = DiskSelector(request.source) else {
+    guard let selector = DiskSelector(splitting: request.source) else {
       throw GatewayError(
         .usage, what: what, why: "`\(request.source)` names no disk of a bus",
-        advice: "write disk0, lun=TARGET:LUN, or serial=TEXT")
+        advice: "write disk0, disk0p1, lun=TARGET:LUN, or serial=TEXT")
     }
-    return try selector.choose(from: disks, source: request.source)
+    guard let all = claims else { return try selector.choose(from: disks, source: request.source) }
+    let named = try all.choose(selector, from: controllers, source: request.source)
+    let controller = named.disk.controller
+    let reports = all.number(controllers).compactMap { numbered -> DiskReport? in
+      guard case .here(let disk) = numbered.place, disk.controller === controller else { return nil }
+      var report = numbered.report
+      if disk === named.disk { report.mount = request.directory }
+      return report
+    }
+    drivers.keep(only: controller.instance)
+    try claims?.keep(
+      only: controller.instance,
+      use: DeviceUse(process: ownProcess(), purpose: "mounted at \(request.directory)", disks: reports))
+    return named
   }
 
   /// Reserves the disk for this mount; answers whether it can only be read.
@@ -168,7 +205,10 @@ public final class MountProcess: Sendable {
     if disk.info.isReadOnly {
       throw GatewayError(.notPermitted, what: what, why: "the disk is read-only", advice: "mount it with -o ro")
     }
-    do throws(BlockError) { try disk.claim() } catch {
+    do throws(BlockError) { try disk.claim() } catch .notSupported {
+      // Nobody else can have it then either.
+      log.write("the host does not reserve disks")
+    } catch {
       throw GatewayError(
         error == .reserved ? .busy : .failed, what: what,
         why: error == .reserved ? "another guest of the host uses the disk" : "the disk can't be reserved: \(error)",
@@ -186,7 +226,7 @@ public final class MountProcess: Sendable {
     }
     report(.progress("looking for filesystems"))
     var choice = try chooseCandidate(
-      view.candidates(anything: request.filesystem != .automatic), partition: request.partition, source: request.source)
+      view.candidates(anything: request.filesystem != .automatic), partition: partition, source: request.source)
     if case .type(let type) = request.filesystem {
       choice.filesystem = ProbedFilesystem(type: type)
     }

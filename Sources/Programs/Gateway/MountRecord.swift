@@ -7,7 +7,7 @@ public struct MountRecord: Codable, Sendable, Equatable {
   public var name: String
   /// The source as it was given.
   public var source: String
-  /// The bus that carries it: `embedded` or `socket:PATH`.
+  /// The bus that carries it: `embedded`, `socket:PATH` or `hyperv`.
   public var bus: String
   /// The process that serves it.
   public var process: Int32
@@ -108,4 +108,14 @@ public struct DeviceReport: Codable, Sendable, Equatable {
   public var state: String
   /// How many channels are open.
   public var channels: Int
+  /// Short name, for `attach` and `detach`; nil unless it is a device of the kernel's bus, as all below.
+  public var name: String?
+  /// The driver that has it; empty when none has.
+  public var driver: String?
+  /// The bit in the monitor page by which it is signalled; nil when it has none.
+  public var monitorID: Int?
+  /// Length of each ring in bytes, control page included; nil unless it is attached.
+  public var ringSize: Int?
+  /// How many sub-channels it has.
+  public var subChannels: Int?
 }

@@ -48,30 +48,3 @@ public struct MountRequest: Sendable {
     reconnectSeconds = 60
   }
 }
-
-/// Which bus carries the disk.
-public enum BusChoice: Sendable, Equatable {
-  /// A synthetic host in this process.
-  case embedded
-  /// A synthetic host that listens at this Unix socket.
-  case socket(String)
-
-  /// The choice that `text` names: `auto`, `embedded` or `socket:PATH`; nil when it names none.
-  public init?(_ text: String) {
-    if text == "auto" || text == "embedded" {
-      self = .embedded
-    } else if text.hasPrefix("socket:"), text.count > 7 {
-      self = .socket(String(text.dropFirst(7)))
-    } else {
-      return nil
-    }
-  }
-
-  /// How the choice is written.
-  public var text: String {
-    switch self {
-    case .embedded: "embedded"
-    case .socket(let path): "socket:\(path)"
-    }
-  }
-}

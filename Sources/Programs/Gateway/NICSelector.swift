@@ -1,5 +1,5 @@
 import Ethernet
-import VMBusClient
+import VMBusChannel
 import VMBusProtocol
 
 /// Which NIC of a bus is meant: its number, or its instance.
@@ -14,8 +14,8 @@ struct NICSelector {
   /// The NIC that fits.
   ///
   /// - Throws: `.notFound` with those that are there, `.usage` when several fit or the text names none.
-  func choose(on client: VMBusClient, what: String) throws(GatewayError) -> ClientDevice {
-    let nics = client.devices.filter { $0.offer.interfaceClass == .network }
+  func choose(from devices: [any GuestDevice], what: String) throws(GatewayError) -> any GuestDevice {
+    let nics = devices.filter { $0.offer.interfaceClass == .network }
     let list = nics.enumerated().map { "\($0.offset) (\($0.element.offer.instance))" }.joined(separator: ", ")
     let there = nics.isEmpty ? "it has none at all" : "it has: \(list)"
     guard let text else {

@@ -5,7 +5,6 @@ import Netvsc
 import Synchronization
 import TapLink
 import VMBusChannel
-import VMBusClient
 import VMBusProtocol
 
 /// A NIC of the bus as an ordinary link: the driver, the TAP, and a cable for each queue. It follows what the host does
@@ -18,7 +17,7 @@ final class SyntheticLink: Sendable {
   let instance: GUID
   /// The link.
   let tap: TapPort
-  private let client: VMBusClient
+  private let bus: any GuestBus
   private let adapter: NetvscAdapter
   private let notice: EventFD
   private let log: @Sendable (String) -> Void
@@ -44,10 +43,10 @@ final class SyntheticLink: Sendable {
   ///   - mac: the address that the NIC is to have; nil for its own.
   /// - Throws: `GatewayError`; nothing is left then.
   init(
-    device: ClientDevice, client: VMBusClient, options: TapOptions, mac: MACAddress?, what: String,
+    device: any GuestDevice, bus: any GuestBus, options: TapOptions, mac: MACAddress?, what: String,
     log: @escaping @Sendable (String) -> Void
   ) throws(GatewayError) {
-    self.client = client
+    self.bus = bus
     self.log = log
     instance = device.offer.instance
     var driver = NetvscOptions()
@@ -60,7 +59,7 @@ final class SyntheticLink: Sendable {
         .busy, what: what, why: "the NIC \(device.offer.instance) can't be opened; another guest may have it",
         advice: "bring it down there, or name another NIC")
     } catch {
-      throw GatewayError(.failed, what: what, why: "the NIC does not come up: \(error)")
+      throw GatewayError(GatewayError.kind(of: error), what: what, why: "the NIC does not come up: \(error)")
     }
     let adapter = adapter
     do throws(GatewayError) {
@@ -181,7 +180,7 @@ final class SyntheticLink: Sendable {
   /// Opens the NIC again, if the bus has it.
   private func restart(mtu: Int) {
     guard
-      let device = client.devices.first(where: {
+      let device = (bus.devices as [any GuestDevice]).first(where: {
         $0.offer.interfaceClass == .network && $0.offer.instance == instance && !$0.isLost
       })
     else { return }

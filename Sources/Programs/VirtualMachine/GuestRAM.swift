@@ -1,6 +1,7 @@
 import KVM
 import LinuxIO
 import SharedMemory
+import Synchronization
 import VMBusChannel
 
 /// The memory of a guest: one file, shown to the guest in one slot, or in three around a page whose writes are trapped.
@@ -8,6 +9,8 @@ final class GuestRAM: Sendable {
   /// The memory as the bus takes it; guest address 0 is its first byte.
   let shared: SharedGuestMemory
   private let machine: KVMMachine
+  /// The slots that are taken.
+  private let slots = Mutex<Set<Int>>([0])
 
   /// Memory of `byteCount` bytes, in huge pages where this machine allows.
   init(byteCount: Int, machine: KVMMachine) throws(MachineError) {
@@ -29,18 +32,23 @@ final class GuestRAM: Sendable {
   ///
   /// - Throws: `.failed`; the machine can't go on then.
   func trapWrites(toPageAt guestAddress: UInt64?) throws(KVMError) {
-    for slot in 0..<3 { try machine.removeMemory(slot: slot) }
-    guard let guestAddress else {
-      try machine.setMemory(slot: 0, guestAddress: 0, memory: slice)
-      return
+    let pieces: [(slot: Int, range: Range<Int>)]
+    if let guestAddress {
+      let start = Int(guestAddress)
+      let end = start + pageByteCount
+      pieces = [(0, 0..<start), (1, start..<end), (2, end..<slice.byteCount)].filter { !$0.range.isEmpty }
+    } else {
+      pieces = [(0, 0..<slice.byteCount)]
     }
-    let start = Int(guestAddress)
-    let end = start + pageByteCount
-    if start > 0 { try machine.setMemory(slot: 0, guestAddress: 0, memory: slice.slice(at: 0, count: start)) }
-    try machine.setMemory(
-      slot: 1, guestAddress: guestAddress, memory: slice.slice(at: start, count: pageByteCount), isReadOnly: true)
-    if end < slice.byteCount {
-      try machine.setMemory(slot: 2, guestAddress: UInt64(end), memory: slice.dropFirst(end))
+    try slots.withLock { slots throws(KVMError) in
+      for slot in slots { try machine.removeMemory(slot: slot) }
+      slots = []
+      for (slot, range) in pieces {
+        try machine.setMemory(
+          slot: slot, guestAddress: UInt64(range.lowerBound),
+          memory: slice.slice(at: range.lowerBound, count: range.count), isReadOnly: slot == 1)
+        slots.insert(slot)
+      }
     }
   }
 }

@@ -11,12 +11,12 @@ final class MachineHypervisor: GuestHypervisor {
   /// By processor: its interrupt, and that the guest has handled it.
   let sints: [(raise: EventFD, handled: EventFD)]
   private let isTrapped = Atomic<Bool>(false)
-  private let fail: @Sendable (KVMError) -> Void
+  private let fail: @Sendable (String) -> Void
 
-  /// - Parameter fail: told when the guest's memory could not be put together again.
+  /// - Parameter fail: told why the machine can't go on.
   init(
     machine: KVMMachine, memory: GuestRAM, gate: ProcessorGate, sints: [(raise: EventFD, handled: EventFD)],
-    fail: @escaping @Sendable (KVMError) -> Void
+    fail: @escaping @Sendable (String) -> Void
   ) {
     self.machine = machine
     self.memory = memory
@@ -36,6 +36,10 @@ final class MachineHypervisor: GuestHypervisor {
     }
   }
 
+  func detached(reason: String) {
+    fail("its host has let it go: \(reason)")
+  }
+
   func untie(connectionID: UInt32) {
     machine.untie(connectionID: connectionID)
   }
@@ -47,7 +51,7 @@ final class MachineHypervisor: GuestHypervisor {
       isTrapped.store(guestAddress != nil, ordering: .relaxed)
       return true
     } catch {
-      fail(error)
+      fail("\(error)")
       return false
     }
   }

@@ -20,7 +20,8 @@ struct LinkUp: ParsableCommand {
       until `synthgate link down NAME`. What an administrator does to it (ip link set up, down, mtu, address, promisc) \
       reaches the NIC.
 
-      Without --bus an embedded host offers one NIC, whose uplink is told by --uplink:
+      In a guest of Hyper-V the NIC is one that `synthgate attach` has taken. Elsewhere, or with --bus embedded or --uplink, \
+      an embedded host offers one NIC, whose uplink is told by --uplink:
         responder:10.77.0.1/24   a pseudo host that answers ARP, ping and DHCP (the default, at the --gateway)
         tap:vsw0                 a TAP on this machine
         stream:/run/passt.sock   a Unix socket of passt or of QEMU's stream netdev
@@ -34,11 +35,11 @@ struct LinkUp: ParsableCommand {
   @Argument(help: "Name of the link, at most 15 bytes.")
   var name: String
 
-  @Option(help: "The NIC: its number on the bus, or its instance; without it the only one.")
+  @Option(help: "The NIC: its number on the bus, or its instance; without it the only one, or the first attached one.")
   var nic: String?
 
-  @Option(help: "The bus: auto, embedded, or socket:PATH of a running host.")
-  var bus: BusChoice = .embedded
+  @Option(help: "The bus: auto, embedded, socket:PATH of a running host, or hyperv.")
+  var bus: BusChoice = .automatic
 
   @Option(help: "What is behind the NIC of the embedded host: \(Uplink.forms).")
   var uplink: Uplink?
@@ -84,7 +85,7 @@ struct LinkUp: ParsableCommand {
   func run() throws {
     var request = LinkRequest(name: name)
     request.nic = nic
-    request.bus = bus
+    request.bus = bus.forLink(hasUplink: uplink != nil)
     request.uplink = uplink
     request.addresses = address
     request.routes = route
@@ -111,7 +112,9 @@ struct LinkUp: ParsableCommand {
   }
 
   private var detachedArguments: [String] {
-    var arguments = ["link", "up", "--report-on-descriptor3", "--bus", bus.text, "--mtu", "\(mtu)"]
+    var arguments = [
+      "link", "up", "--report-on-descriptor3", "--bus", bus.forLink(hasUplink: uplink != nil).text, "--mtu", "\(mtu)",
+    ]
     arguments += ["--reconnect", "\(reconnect)"]
     if let nic { arguments += ["--nic", nic] }
     if let uplink { arguments += ["--uplink", uplink.description] }

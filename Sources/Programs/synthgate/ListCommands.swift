@@ -3,10 +3,10 @@ import Gateway
 
 struct Disks: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "List disks: those that are mounted here, or all that a host offers.",
+    abstract: "List disks: those that are mounted here or can be, or all that a host offers.",
     discussion: "--json prints an array of objects; keys are only ever added.")
 
-  @Option(help: "List the disks that the host at socket:PATH offers.")
+  @Option(help: "List only what is on this bus: auto, embedded, socket:PATH, hyperv.")
   var bus: BusChoice?
 
   @Flag(help: "Print JSON.")
@@ -31,10 +31,10 @@ struct Disks: ParsableCommand {
 
 struct Devices: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "List the devices of the bus: of the mounts here, or all that a host offers.",
+    abstract: "List the devices of the bus: of the mounts here and of the kernel's VMBus, or all that a host offers.",
     discussion: "--json prints an array of objects; keys are only ever added.")
 
-  @Option(help: "List the devices that the host at socket:PATH offers.")
+  @Option(help: "List only what is on this bus: auto, embedded, socket:PATH, hyperv.")
   var bus: BusChoice?
 
   @Flag(help: "Print JSON.")
@@ -43,9 +43,18 @@ struct Devices: ParsableCommand {
   func run() throws {
     let devices = try listDevices(bus: bus)
     if json { return try printJSON(devices) }
-    var table = Table(["CLASS", "INSTANCE", "RELID", "STATE", "CHANNELS"])
+    let hasKernelBus = devices.contains { $0.driver != nil }
+    let more = ["NAME", "DRIVER", "MONITOR", "RINGS", "SUB-CHANNELS"]
+    var table = Table(["CLASS", "INSTANCE", "RELID", "STATE", "CHANNELS"] + (hasKernelBus ? more : []))
     for device in devices {
-      table.append([device.class, device.instance, "\(device.relid)", device.state, "\(device.channels)"])
+      var row = [device.class, device.instance, "\(device.relid)", device.state, "\(device.channels)"]
+      if hasKernelBus {
+        row += [
+          device.name ?? "", device.driver ?? "", device.monitorID.map(String.init) ?? "",
+          device.ringSize.map { formatByteCount(UInt64($0)) } ?? "", device.subChannels.map(String.init) ?? "",
+        ]
+      }
+      table.append(row)
     }
     printTable(table, orElse: "no devices")
   }

@@ -16,7 +16,8 @@ struct Mount: ParsableCommand {
     abstract: "Mount the filesystem on a synthetic disk.",
     discussion: """
       SOURCE is the path of a disk image or block device, which an embedded host serves as long as it is mounted, or with \
-      --bus socket:PATH the name of a disk that the host at PATH offers: disk0, lun=0:1 (target:lun), serial=TEXT.
+      --bus socket:PATH the name of a disk that the host at PATH offers: disk0, disk0p1 (with its partition), lun=0:1 \
+      (target:lun), serial=TEXT. In a guest of Hyper-V such a name means a disk of a controller that was attached.
 
       The raw disk and its partitions are files below /run/synthgate/disks/; the filesystem on them is mounted by the \
       kernel over a loop device, or by a user-space filesystem where the kernel can't. A process of its own serves the \
@@ -29,8 +30,8 @@ struct Mount: ParsableCommand {
   @Argument(help: "Directory to mount at.")
   var directory: String
 
-  @Option(help: "The bus: auto, embedded, or socket:PATH of a running host.")
-  var bus: BusChoice = .embedded
+  @Option(help: "The bus: auto, embedded, socket:PATH of a running host, or hyperv.")
+  var bus: BusChoice = .automatic
 
   @Option(name: .short, help: "Mount options, separated by commas: ro, noatime, ...")
   var options: [String] = []
@@ -86,6 +87,7 @@ struct Mount: ParsableCommand {
   private var mountRequest: MountRequest {
     let words = options.flatMap { $0.split(separator: ",").map(String.init) }
     // A name on another host's bus is no path of this machine.
+    let bus = bus.forDisk(source)
     let isPath = bus == .embedded && !source.contains("://")
     var request = MountRequest(source: isPath ? absolutePath(source) : source, directory: absolutePath(directory))
     request.bus = bus

@@ -23,12 +23,17 @@ struct Synthgate: ParsableCommand {
         synthgate link up syn0 --address 10.77.0.2/24 --gateway 10.77.0.1
         synthgate links ; synthgate link down syn0
 
+      In a guest of Hyper-V, as root, with the kernel's uio_hv_generic:
+        synthgate attach scsi-1a2b3c4d                take a controller from hv_storvsc (`synthgate devices` lists them)
+        synthgate mount disk0p1 /srv/data             mount a partition of one of its disks
+        synthgate detach --all                        give everything back
+
       Exit codes: 0 done; 1 failed at run time; 2 usage or configuration; 3 not found (device, disk, image); 4 not \
       permitted; 5 busy. Errors go to standard error as `synthgate: WHAT: WHY; DO`.
       """,
     version: "0.1.0",
     subcommands: [
-      Mount.self, Umount.self, Disks.self, Devices.self, Link.self, Links.self,
+      Mount.self, Umount.self, Disks.self, Devices.self, Attach.self, Detach.self, Link.self, Links.self,
       Status.self, Host.self,
     ])
 

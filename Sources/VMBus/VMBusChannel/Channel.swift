@@ -22,6 +22,8 @@ public final class Channel {
   private let doorbell: any Doorbell
   private let listener: (any DoorbellListener)?
   private let acceptedTypes: PacketTypeSet
+  private let pageTable: GuestPageTable?
+  private let owner: (any AnyObject & Sendable)?
   private var outBuffer: [UInt8]
   private var inBuffer: [UInt8]
 
@@ -36,10 +38,13 @@ public final class Channel {
   ///   - acceptedTypes: what the peer may send; anything else is a fault of the peer.
   ///   - doorbell: tells the peer.
   ///   - listener: what `waitDescriptor` is made of, reset by `acknowledgeSignal`; nil where nothing needs it.
+  ///   - pageTable: the page numbers of the memory that `sendGPADirect` names, where guest addresses are not enough.
+  ///   - owner: keeps the rings mapped and the descriptors open as long as this end lives.
   /// - Throws: `.ring` when the memory or the indices in it are not possible.
   public init(
     relid: UInt32, outgoing: MemorySlice, incoming: MemorySlice, acceptedTypes: PacketTypeSet,
-    doorbell: any Doorbell, waitDescriptor: Int32, listener: (any DoorbellListener)? = nil
+    doorbell: any Doorbell, waitDescriptor: Int32, listener: (any DoorbellListener)? = nil,
+    pageTable: GuestPageTable? = nil, owner: (any AnyObject & Sendable)? = nil
   ) throws(ChannelError) {
     do throws(RingError) {
       let out = try OutgoingRing(outgoing)
@@ -54,6 +59,8 @@ public final class Channel {
     self.doorbell = doorbell
     self.waitDescriptor = waitDescriptor
     self.listener = listener
+    self.pageTable = pageTable
+    self.owner = owner
     counters = ChannelCounters()
     outBuffer = [UInt8](repeating: 0, count: Self.maximumPacketByteCount)
     inBuffer = [UInt8](repeating: 0, count: Self.maximumPacketByteCount)
@@ -86,12 +93,12 @@ public final class Channel {
     try send(.completion(payloadByteCount: payload.byteCount, transactionID: transactionID), payload: payload)
   }
 
-  /// Writes a GPA-direct packet with one range of contiguous guest memory; false when the ring has no room now.
+  /// Writes a GPA-direct packet with one range of guest memory; false when the ring has no room now.
   ///
   /// - Parameters:
   ///   - guestAddress: guest physical address of the first byte.
   ///   - byteCount: length of the range, above zero.
-  /// - Throws: `.ring`, `.lost`.
+  /// - Throws: `.ring`, `.lost`; `.system` with EFAULT for memory that has no page numbers.
   public func sendGPADirect(
     transactionID: UInt64, guestAddress: UInt64, byteCount: Int, payload: RawSpan
   ) throws(ChannelError) -> Bool {
@@ -101,15 +108,30 @@ public final class Channel {
     let total = (header + payload.byteCount + 7) & ~7
     precondition(byteCount > 0 && total <= Self.maximumPacketByteCount)
     if isLost { throw .lost }
+    let firstPage = guestAddress / UInt64(pageByteCount)
+    var pages: ArraySlice<UInt64>?
+    if let pageTable {
+      guard let indices = pageTable.indices(first: firstPage, count: pageCount) else {
+        throw .system(what: "memory without page numbers", .EFAULT)
+      }
+      pages = pageTable.pages[indices]
+    }
     do throws(RingError) {
       return try outBuffer.withMutableBytes { buffer throws(RingError) in
         var packet = buffer._mutatingExtracting(0..<total)
         GPADirect.storeDescriptor(
           into: &packet, rangeCount: 1, pageCount: pageCount, payloadByteCount: payload.byteCount,
           transactionID: transactionID)
-        let end = GPADirect.storeContiguousRange(
-          into: &packet, at: GPADirect.rangesOffset, byteCount: UInt32(byteCount), byteOffset: byteOffset,
-          firstPage: guestAddress / UInt64(pageByteCount))
+        let end: Int
+        if let pages {
+          end = GPADirect.storeRange(
+            into: &packet, at: GPADirect.rangesOffset, byteCount: UInt32(byteCount), byteOffset: byteOffset,
+            pages: pages)
+        } else {
+          end = GPADirect.storeContiguousRange(
+            into: &packet, at: GPADirect.rangesOffset, byteCount: UInt32(byteCount), byteOffset: byteOffset,
+            firstPage: firstPage)
+        }
         packet.store(payload, at: end)
         packet.zero(from: end + payload.byteCount, count: total - end - payload.byteCount)
         return try outgoing.write(packet.bytes)

@@ -16,7 +16,13 @@ public protocol GuestDevice: AnyObject, Sendable {
   /// - Throws: `.system` with ENOMEM.
   func allocateMemory(byteCount: Int) throws(ChannelError) -> MemorySlice
 
-  /// Gives memory of `allocateMemory` back. The host must not use it any more.
+  /// Memory for a purpose for which some buses have a buffer that the host knows already; else as `allocateMemory`. It may
+  /// be longer or shorter than asked for. `createGPADL` of all of it tells its number.
+  ///
+  /// - Throws: `.system` with ENOMEM; what the opening of the device throws.
+  func allocateBuffer(_ purpose: BufferPurpose, byteCount: Int) throws(ChannelError) -> MemorySlice
+
+  /// Gives memory of `allocateMemory` or `allocateBuffer` back. The host must not use it any more.
   func freeMemory(_ slice: MemorySlice)
 
   /// Opens the primary channel.
@@ -30,7 +36,7 @@ public protocol GuestDevice: AnyObject, Sendable {
   /// - Throws: `.refused`, `.timedOut`, `.lost`.
   func openSubChannel(_ index: Int, ringByteCount: Int, milliseconds: Int) throws(ChannelError) -> Channel
 
-  /// Announces memory of `allocateMemory` to the host under a number of its own, for protocols that name buffers so.
+  /// Announces memory of `allocateMemory` or `allocateBuffer` to the host under a number of its own, for protocols that name buffers so.
   ///
   /// - Parameter slice: whole pages, at most 8190 of them: what the 16-bit length of GPADL_HEADER can say.
   /// - Throws: `.refused`, `.timedOut`, `.lost`.
@@ -44,4 +50,19 @@ public protocol GuestDevice: AnyObject, Sendable {
 
   /// Whether the host has taken the device back, or is gone.
   var isLost: Bool { get }
+}
+
+/// What a buffer that is announced as a whole is for.
+public enum BufferPurpose: Sendable {
+  /// The host writes into it what comes from the network.
+  case receive
+  /// The host reads out of it what goes to the network.
+  case send
+}
+
+extension GuestDevice {
+  /// Ordinary memory of the bus, which is announced by `createGPADL`.
+  public func allocateBuffer(_ purpose: BufferPurpose, byteCount: Int) throws(ChannelError) -> MemorySlice {
+    try allocateMemory(byteCount: byteCount)
+  }
 }

@@ -12,13 +12,19 @@ public final class GuestMemory: Sendable {
     public let guestAddress: UInt64
     /// The mapping.
     public let region: MemoryRegion
+    /// Where the pages really are; nil when they are at the guest addresses themselves.
+    public let pageTable: GuestPageTable?
     let slice: MemorySlice
 
     /// `region` at `guestAddress`.
-    public init(guestAddress: UInt64, region: MemoryRegion) {
+    ///
+    /// - Parameter pages: the real page frame numbers of memory that is not contiguous. The range then has addresses that
+    ///   only this process uses. An empty list is for memory that no packet may name.
+    public init(guestAddress: UInt64, region: MemoryRegion, pages: [UInt64]? = nil) {
       precondition(guestAddress % UInt64(pageByteCount) == 0 && guestAddress < 1 << 52)
       self.guestAddress = guestAddress
       self.region = region
+      pageTable = pages.map { GuestPageTable(guestAddress: guestAddress, pages: $0) }
       slice = region.slice
     }
   }

@@ -8,7 +8,7 @@ public import VMBusProtocol
 ///
 /// The memory is one file that the host maps, too. When the host dies, all devices are lost, and the client hands the same
 /// memory to the next host that it reaches at the same place: what the drivers have in it stays.
-public final class VMBusClient: Sendable {
+public final class VMBusClient: GuestBus {
   /// What holds for one client.
   public struct Settings: Sendable {
     /// The size of the guest's memory; pages take room only when they are used.
@@ -24,7 +24,7 @@ public final class VMBusClient: Sendable {
     /// How long to wait for a host that is gone to come back; 0: not at all.
     public var reconnectMilliseconds = 60_000
     /// Told what happens, in order, on a thread of the client's own; it may open devices.
-    public var onEvent: @Sendable (ClientEvent) -> Void = { _ in }
+    public var onEvent: @Sendable (GuestBusEvent) -> Void = { _ in }
 
     /// The default settings.
     public init() {}
@@ -52,7 +52,7 @@ public final class VMBusClient: Sendable {
     var openResults: [UInt32: MessageStatus] = [:]
     var gpadlResults: [UInt32: MessageStatus] = [:]
     var torndown: Set<UInt32> = []
-    var events: [ClientEvent] = []
+    var events: [GuestBusEvent] = []
     var isStopping = false
     var hasEnded = false
   }
@@ -265,7 +265,7 @@ public final class VMBusClient: Sendable {
   // MARK: The supervisor
 
   private enum Turn {
-    case events([ClientEvent])
+    case events([GuestBusEvent])
     case lost
     case stop
   }

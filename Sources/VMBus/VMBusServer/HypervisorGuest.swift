@@ -18,6 +18,8 @@ public protocol GuestHypervisor: AnyObject, Sendable {
   /// From now on the guest's writes to a page of its memory are told by `HypervisorGuest.monitorPageWritten` instead of
   /// done; nil: no page. Answers whether that is possible.
   func trapWrites(toPageAt guestAddress: UInt64?) -> Bool
+  /// The guest's bus is gone: the server or `HypervisorGuest.end` has ended it, or the guest does not behave. Once.
+  func detached(reason: String)
 }
 
 /// A guest of a hypervisor, attached to a server: what its processors do reaches the bus by these calls, from any thread.
@@ -88,24 +90,26 @@ extension VMBusServer {
   /// Takes a guest of a hypervisor; it is served until it or the server ends.
   ///
   /// - Parameters:
-  ///   - memory: the guest's memory, and the file that holds it.
+  ///   - memory: the guest's memory: runs that do not overlap.
   ///   - processorCount: the virtual processors, which are numbered from 0.
   /// - Throws: ECONNREFUSED when no more guests are taken; EMFILE, ENOMEM.
   public func attach(
-    memory: SharedGuestMemory, processorCount: Int, hypervisor: any GuestHypervisor
+    memory: [SharedGuestMemory], processorCount: Int, hypervisor: any GuestHypervisor
   ) throws(Errno) -> HypervisorGuest {
     let mailbox = try Mailbox<GuestCommand>()
+    let files = memory.map { ($0.guestAddress, $0.file) }
+    let memory = GuestMemory(memory.flatMap(\.memory.ranges))
     let ports = (0..<processorCount).map { vp in
-      SynICPort(memory: memory.memory) { [weak hypervisor] in hypervisor?.raise(vp: vp) }
+      SynICPort(memory: memory) { [weak hypervisor] in hypervisor?.raise(vp: vp) }
     }
     let guest = HypervisorGuest(mailbox: mailbox, ports: ports)
     let isAccepted = try startGuest(mailbox: mailbox, name: "vmbus-hv") { guestID, settings in
       settings.onEvent(.attached(guest: guestID, process: 0))
       let attachment = HypervisorAttachment(guest: guest, hypervisor: hypervisor, settings: settings, mailbox: mailbox)
       let control = GuestControl(
-        guestID: guestID, settings: settings, mailbox: mailbox, memory: memory.memory,
-        files: [(memory.guestAddress, memory.file)], attachment: attachment)
+        guestID: guestID, settings: settings, mailbox: mailbox, memory: memory, files: files, attachment: attachment)
       let reason = attachment.serve(control)
+      hypervisor.detached(reason: reason)
       settings.onEvent(.detached(guest: guestID, reason: reason))
     }
     guard isAccepted else { throw .ECONNREFUSED }

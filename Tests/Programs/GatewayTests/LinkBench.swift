@@ -41,9 +41,9 @@ final class LinkBench {
     let options = TapOptions(
       name: "syn\(number)", mtu: 1500, queueCount: queueCount, namespace: namespace(of: number).name,
       addresses: [try IPNetwork(parsing: "10.77.0.\(number + 10)/24")])
-    let device = try NICSelector("\(number)").choose(on: bus.client, what: "syn\(number)")
+    let device = try NICSelector("\(number)").choose(from: bus.devices, what: "syn\(number)")
     links.append(
-      try SyntheticLink(device: device, client: bus.client, options: options, mac: nil, what: "syn\(number)") {
+      try SyntheticLink(device: device, bus: bus.guest, options: options, mac: nil, what: "syn\(number)") {
         lines.add($0)
       })
   }

@@ -78,6 +78,7 @@ import VMBusServer
     #expect(
       talk.post(.modifyChannel(relid: relid, targetVP: OpenChannel.noInterrupts))
         == [.modifyChannelResponse(relid: relid, status: .unspecifiedFailure)])
+    #expect(talk.retargets == (state == .open ? [1] : []))
   }
 
   @Test func modifyBefore53() throws {

@@ -17,6 +17,8 @@ final class Conversation {
   var published: [GPADLKey: PublishedGPADL] = [:]
   /// Lists withdrawn while `holdsMappings`.
   var held: [GPADLKey] = []
+  /// The virtual processors to which channels were moved.
+  var retargets: [UInt32] = []
   /// Whether a device has every list mapped.
   var holdsMappings = false
 
@@ -46,6 +48,7 @@ final class Conversation {
       case .disconnected: disconnects += 1
       case .discardQueue: discards += 1
       case .connected: break
+      case .retarget(_, let vp): retargets.append(vp)
       case .publish(let list): published[list.key] = list
       case .withdraw(let key):
         #expect(published.removeValue(forKey: key) != nil, "withdrawn twice, or never published")

@@ -34,6 +34,7 @@
 
 #include "CLinuxAllocation.h"
 #include "CLinuxFile.h"
+#include "CLinuxMemory.h"
 #include "CLinuxNetwork.h"
 #include "CLinuxProcess.h"
 #include "CLinuxStream.h"

@@ -37,7 +37,8 @@ final class PortSpace: Sendable {
     case MachineLayout.Port.acpiEvent + 2: return state.withLock { UInt32($0.acpiEnable) }
     case MachineLayout.Port.acpiControl: return state.withLock { UInt32($0.acpiControl) }
     case MachineLayout.Port.acpiTimer:
-      return UInt32(truncatingIfNeeded: (monotonicNanoseconds() - start) * 3_579_545 / 1_000_000_000) & 0xFF_FFFF
+      let (seconds, rest) = (monotonicNanoseconds() - start).quotientAndRemainder(dividingBy: 1_000_000_000)
+      return UInt32(truncatingIfNeeded: seconds &* 3_579_545 &+ rest * 3_579_545 / 1_000_000_000) & 0xFF_FFFF
     // The second timer's output is high.
     case MachineLayout.Port.timerGate: return 0x20
     case MachineLayout.Port.keyboard: return 0

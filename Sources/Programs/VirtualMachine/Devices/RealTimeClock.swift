@@ -29,7 +29,7 @@ struct RealTimeClock: Sendable {
     }
   }
 
-  private static func decimal(_ value: Int) -> UInt8 { UInt8(value / 10 << 4 | value % 10) }
+  private static func decimal(_ value: Int) -> UInt8 { UInt8((value / 10) << 4 | value % 10) }
 }
 
 /// A time of day in UTC.

@@ -59,4 +59,18 @@ public enum GPADirect {
     }
     return position
   }
+
+  /// Writes a range with these guest pages, as many as `GPADLRange.pageCount(byteCount:byteOffset:)` says; returns the
+  /// offset after it.
+  @inlinable
+  public static func storeRange(
+    into packet: inout MutableRawSpan, at offset: Int, byteCount: UInt32, byteOffset: UInt32, pages: ArraySlice<UInt64>
+  ) -> Int {
+    var position = storeRange(into: &packet, at: offset, byteCount: byteCount, byteOffset: byteOffset)
+    for page in pages {
+      packet.storeLE(page, at: position)
+      position += 8
+    }
+    return position
+  }
 }

@@ -1,21 +1,21 @@
 import LinuxIO
-import SharedMemory
-import VMBusChannel
+public import SharedMemory
 
 /// Hands out page-granular pieces of the guest's memory. First fit over a sorted list of free runs.
-struct PageAllocator: Sendable {
+public struct PageAllocator: Sendable {
   private let slice: MemorySlice
   private var free: [Range<Int>]
   /// Pages from here on were never handed out, so that they are zeros still, and take no memory.
   private var untouched = 0
 
-  init(_ slice: MemorySlice) {
+  /// All of `slice` is free, and zero.
+  public init(_ slice: MemorySlice) {
     self.slice = slice
     free = [0..<(slice.byteCount / pageByteCount)]
   }
 
   /// Zeroed memory of at least `byteCount` bytes in whole pages; nil when there is no such run.
-  mutating func allocate(byteCount: Int) -> MemorySlice? {
+  public mutating func allocate(byteCount: Int) -> MemorySlice? {
     guard byteCount > 0, byteCount <= slice.byteCount else { return nil }
     let count = (byteCount + pageByteCount - 1) / pageByteCount
     guard let index = free.firstIndex(where: { $0.count >= count }) else { return nil }
@@ -31,7 +31,7 @@ struct PageAllocator: Sendable {
   }
 
   /// Takes memory of `allocate` back; traps when it is none, or free already.
-  mutating func release(_ piece: MemorySlice) {
+  public mutating func release(_ piece: MemorySlice) {
     precondition(piece.address >= slice.address && piece.byteCount % pageByteCount == 0)
     let first = Int(piece.address - slice.address) / pageByteCount
     let run = first..<(first + piece.byteCount / pageByteCount)
@@ -50,5 +50,5 @@ struct PageAllocator: Sendable {
   }
 
   /// How many pages are free.
-  var freePageCount: Int { free.reduce(0) { $0 + $1.count } }
+  public var freePageCount: Int { free.reduce(0) { $0 + $1.count } }
 }
