@@ -75,10 +75,13 @@ public func monotonicSeconds() -> UInt64 {
   return UInt64(now.tv_sec)
 }
 
-/// Now, in whole seconds since 1970 began (UTC).
-public func realTimeSeconds() -> Int {
+/// Now, in nanoseconds since 1970 began (UTC) of the system's clock, which may be set.
+public func realTimeNanoseconds() -> UInt64 {
   var now = timespec()
   // SAFETY: the kernel fills a local value.
   unsafe clock_gettime(CLOCK_REALTIME, &now)
-  return now.tv_sec
+  return UInt64(max(0, now.tv_sec)) * 1_000_000_000 + UInt64(now.tv_nsec)
 }
+
+/// Now, in whole seconds since 1970 began (UTC).
+public func realTimeSeconds() -> Int { Int(realTimeNanoseconds() / 1_000_000_000) }

@@ -20,6 +20,8 @@ extension GatewayError {
     case .uplink(let uplink, let text): self.init(.failed, what: what, why: "uplink \(uplink): \(text)")
     case .tap(let name, let cause): self.init(cause, what: what, where: "uplink tap:\(name): ")
     case .controller(let text): self.init(.usage, what: what, why: text)
+    case .exists: self.init(.busy, what: what, why: "\(error)")
+    case .absent: self.init(.notFound, what: what, why: "\(error)")
     }
   }
 

@@ -22,6 +22,8 @@ public enum DiskImageError: Error, Equatable, Sendable, CustomStringConvertible 
   case unsupportedFormat(String)
   /// The sector size can't be used: `needed` is what can.
   case sectorSize(Int, needed: Int)
+  /// It can't be given that length, in words.
+  case length(String)
   /// The system refused.
   case system(what: String, Errno)
 
@@ -39,6 +41,7 @@ public enum DiskImageError: Error, Equatable, Sendable, CustomStringConvertible 
     case .inUse(let holder): "it is in use\(holder.map { " by \($0)" } ?? "")"
     case .unsupportedFormat(let format): "the format \(format) is not supported yet"
     case .sectorSize(let size, let needed): "a sector size of \(size) bytes is not possible; \(needed) is"
+    case .length(let problem): problem
     case .system(let what, let errno): "can't \(what): \(errno)"
     }
   }
@@ -57,7 +60,7 @@ public enum DiskImageError: Error, Equatable, Sendable, CustomStringConvertible 
     case .unsupportedFormat("NBD"): "attach it with nbd-client and name the block device"
     case .unsupportedFormat: "convert it with qemu-img convert -O raw"
     case .sectorSize(_, let needed): "use a sector size of \(needed)"
-    case .system: ""
+    case .length, .system: ""
     }
   }
 
