@@ -69,12 +69,23 @@ public final class SysfsTree: Sendable {
     if let driver { try bind(instance, driver) }
   }
 
-  /// Adds a channel.
-  public func addChannel(_ relid: UInt32, of instance: GUID, index: Int, monitor: UInt8? = nil) throws(Errno) {
+  /// Adds a channel, which is open at once unless told otherwise. The rings of a sub-channel are /dev/zero, too.
+  public func addChannel(
+    _ relid: UInt32, of instance: GUID, index: Int, monitor: UInt8? = nil, isOpen: Bool = true
+  ) throws(Errno) {
     let directory = "\(path(instance))/channels/\(relid)"
     try makeDirectories(directory)
     try put("\(index)", directory + "/subchannel_id")
+    if isOpen, index > 0 {
+      try put("0", directory + "/in_mask")
+      try DeviceNumber(major: 1, minor: 5).makeCharacterDevice(at: directory + "/ring")
+    }
     if let monitor { try put("\(monitor)", directory + "/monitor_id") }
+  }
+
+  /// Takes a channel back.
+  public func removeChannel(_ relid: UInt32, of instance: GUID) {
+    removeTree("\(path(instance))/channels/\(relid)")
   }
 
   /// Takes a device back.

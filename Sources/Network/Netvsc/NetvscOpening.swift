@@ -275,12 +275,9 @@ struct NetvscOpening {
     // A host that gives none leaves the primary channel.
     guard status == .success, granted > 0 else { return }
     guard Int(granted) <= wanted else { throw .protocolFault("\(granted) sub-channels instead of \(wanted)") }
-    for index in 1...Int(granted) {
-      // A sub-channel that does not come is no reason to do without the others.
-      guard
-        let channel = try? device.openSubChannel(
-          index, ringByteCount: options.ringByteCount, milliseconds: options.stepMilliseconds)
-      else { break }
+    let channels = try device.openSubChannels(
+      Int(granted), ringByteCount: options.ringByteCount, milliseconds: options.stepMilliseconds)
+    for channel in channels {
       let queue = try addQueue(channel)
       queue.startReceiving(subAllocationCount: Int(nic.session.receiveSection.subAllocationCount))
     }

@@ -170,9 +170,10 @@ public final class MountProcess: Sendable {
     _ drivers: DiskDrivers, _ claims: inout ControllerClaims?
   ) throws(GatewayError) -> NamedDisk {
     var options = StorvscOptions()
-    options.subChannelCount = workerCount
+    options.subChannelCount = request.bus == .hyperv ? (request.workers.map { $0 - 1 } ?? workerCount) : workerCount
     options.outageMilliseconds = request.reconnectSeconds * 1000
-    let controllers = try drivers.openControllers(options: options, what: what)
+    let controllers = try drivers.openControllers(
+      options: options, needsMonitor: request.bus == .hyperv && request.workers == nil, what: what)
     let disks = nameDisks(controllers)
     if request.bus == .embedded {
       guard let disk = disks.first else { throw GatewayError(.failed, what: what, why: "the bus shows no disk") }

@@ -104,14 +104,8 @@ public final class StorvscController: Sendable {
     let count = min(subChannelCount, session.maximumSubChannelCount)
     guard count > 0 else { return (channels, session) }
     try exchange.createSubChannels(count)
-    for index in 1...count {
-      // A sub-channel that does not come is no reason to do without the others.
-      guard
-        let channel = try? device.openSubChannel(
-          index, ringByteCount: options.ringByteCount, milliseconds: options.stepMilliseconds)
-      else { break }
-      channels.append(channel)
-    }
+    channels += try device.openSubChannels(
+      count, ringByteCount: options.ringByteCount, milliseconds: options.stepMilliseconds)
     return (channels, session)
   }
 

@@ -80,11 +80,18 @@ public final class UIODevice: GuestDevice {
     try session().primary(pageTable: pool.range.pageTable)
   }
 
-  /// Opens sub-channel `index`.
+  /// Not possible alone: see `openSubChannels`.
   ///
-  /// - Throws: `.timedOut`, `.lost`; `.refused` where this kernel can't signal sub-channels.
+  /// - Throws: `.refused`.
   public func openSubChannel(_ index: Int, ringByteCount: Int, milliseconds: Int) throws(ChannelError) -> Channel {
-    try session().subChannel(index, pageTable: pool.range.pageTable, bus: bus, milliseconds: milliseconds)
+    throw .refused(what: "one sub-channel alone", status: MessageStatus.unspecifiedFailure.rawValue)
+  }
+
+  /// Opens the sub-channels 1 to `count`, as far as they come and this kernel can signal them.
+  ///
+  /// - Throws: `.lost`; `.system` when the kernel has not opened what the host has offered: the device is lost then.
+  public func openSubChannels(_ count: Int, ringByteCount: Int, milliseconds: Int) throws(ChannelError) -> [Channel] {
+    try session().subChannels(count, pageTable: pool.range.pageTable, bus: bus, milliseconds: milliseconds)
   }
 
   private func session() throws(ChannelError) -> UIOSession {

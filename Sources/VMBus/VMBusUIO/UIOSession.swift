@@ -41,6 +41,10 @@ final class UIOSession: Sendable {
     if settled.isOpen {
       throw .system(what: "another process drives the device", .EBUSY)
     }
+    // To signal the host is to write the masks of all channels, also of those that have no rings any more.
+    if settled.channels.count > 1, settled.monitor == nil {
+      throw .system(what: "sub-channels of the last user have not gone yet", .EBUSY)
+    }
     self.device = settled
     self.uio = uio
     formerChannels = Set(settled.channels.map(\.relid))
@@ -60,7 +64,7 @@ final class UIOSession: Sendable {
   /// Waits for the sub-channels of the last session to go.
   private static func settle(_ device: SysfsDevice, _ bus: SysfsBus) -> SysfsDevice {
     var now = bus.device(device.instance) ?? device
-    let deadline = monotonicNanoseconds() + 2_000_000_000
+    let deadline = monotonicNanoseconds() + 3_000_000_000
     while now.isOpen || now.channels.count > 1, monotonicNanoseconds() < deadline {
       sleepThread(nanoseconds: 20_000_000)
       now = bus.device(device.instance) ?? now
@@ -92,42 +96,61 @@ final class UIOSession: Sendable {
       owner: self)
   }
 
-  /// The end of a sub-channel, waiting until the host has offered it and the kernel has opened it.
+  /// The ends of the sub-channels 1 to `count`, as far as the host offers and the kernel opens them in time.
   ///
-  /// - Throws: `.timedOut`, `.lost`; `.refused` where this kernel can't signal it.
-  func subChannel(
-    _ index: Int, pageTable: GuestPageTable?, bus: SysfsBus, milliseconds: Int
-  ) throws(ChannelError) -> Channel {
-    let (entry, region) = try awaitSubChannel(index, bus, milliseconds: milliseconds)
+  /// Where the host is signalled by a system call, that call writes the interrupt masks of all channels, and the kernels that
+  /// do so (seen with 6.12.95) follow a null pointer for a sub-channel that is offered and not open yet. So nothing is
+  /// signalled until all are open, and never again if one of them can't be opened.
+  ///
+  /// - Throws: `.lost`; `.system` when the kernel has not opened what the host has offered.
+  func subChannels(
+    _ count: Int, pageTable: GuestPageTable?, bus: SysfsBus, milliseconds: Int
+  ) throws(ChannelError) -> [Channel] {
+    var open: [(entry: SysfsDevice.Channel, region: MemoryRegion)] = []
+    var offered: [SysfsDevice.Channel] = []
+    let deadline = monotonicNanoseconds() + UInt64(max(0, milliseconds)) * 1_000_000
+    while open.count < count {
+      guard !isLost, let now = bus.device(device.instance) else { throw .lost }
+      offered = now.channels.filter { $0.subChannelIndex > 0 && !formerChannels.contains($0.relid) }
+      if let next = offered.first(where: { $0.subChannelIndex == open.count + 1 }),
+        let region = try mapRings(of: next)
+      {
+        open.append((next, region))
+        continue
+      }
+      guard monotonicNanoseconds() < deadline else { break }
+      sleepThread(nanoseconds: 5_000_000)
+    }
+    let needsCall = device.monitor == nil || open.contains { $0.entry.monitor == nil }
+    if needsCall, offered.contains(where: { !$0.hasRings }) {
+      markLost()
+      throw .system(what: "the kernel did not open a sub-channel, and would crash at the next signal", .ENOMEM)
+    }
+    let isSignalled = needsCall && !open.isEmpty && signalsSubChannels(open[0].region)
+    var channels: [Channel] = []
+    for (entry, region) in open {
+      guard let channel = try subChannel(entry, region, isSignalled: isSignalled, pageTable) else { break }
+      channels.append(channel)
+    }
+    return channels
+  }
+
+  /// Nil where this kernel does not let a program signal it.
+  private func subChannel(
+    _ entry: SysfsDevice.Channel, _ region: MemoryRegion, isSignalled: Bool, _ pageTable: GuestPageTable?
+  ) throws(ChannelError) -> Channel? {
+    let doorbell = monitorDoorbell(entry.monitor)
+    guard doorbell != nil || isSignalled else { return nil }
     let own: UIOFile
     do throws(Errno) { own = try UIOFile(path: node) } catch { throw .system(what: "opening \(node)", error) }
-    let doorbell = monitorDoorbell(entry.monitor)
-    if doorbell == nil, !signalsSubChannels(region) {
-      throw .refused(
-        what: "sub-channel \(index), which this kernel does not let a program signal,",
-        status: MessageStatus.unspecifiedFailure.rawValue)
-    }
     return try channel(
       relid: entry.relid, rings: region, file: own, doorbell: doorbell, pageTable: pageTable,
       owner: SubChannelOwner(session: self, region: region, file: own))
   }
 
-  private func awaitSubChannel(
-    _ index: Int, _ bus: SysfsBus, milliseconds: Int
-  ) throws(ChannelError) -> (SysfsDevice.Channel, MemoryRegion) {
-    let deadline = monotonicNanoseconds() + UInt64(max(0, milliseconds)) * 1_000_000
-    while true {
-      guard !isLost, let now = bus.device(device.instance) else { throw .lost }
-      let found = now.channels.first { $0.subChannelIndex == index && !formerChannels.contains($0.relid) }
-      if let found, let region = try mapRings(of: found) { return (found, region) }
-      guard monotonicNanoseconds() < deadline else { throw .timedOut(what: "the offer of sub-channel \(index)") }
-      sleepThread(nanoseconds: 5_000_000)
-    }
-  }
-
   /// The rings of a sub-channel, which are as long as those of the primary channel; nil until the kernel has opened it.
   private func mapRings(of channel: SysfsDevice.Channel) throws(ChannelError) -> MemoryRegion? {
-    guard let path = channel.ringPath else { return nil }
+    guard let path = channel.ringPath, channel.hasRings else { return nil }
     do throws(Errno) {
       let readWrite: Int32 = 2
       let file = try OwnedDescriptor.open(path, flags: readWrite)
@@ -176,7 +199,8 @@ final class UIOSession: Sendable {
     outgoing.word32(at: RingLayout.pendingSendSize).storeReleasing(0)
     let channel = try Channel(
       relid: relid, outgoing: outgoing, incoming: incoming, acceptedTypes: .fromHost,
-      doorbell: doorbell ?? UIODoorbell(file, interruptMask: mask), waitDescriptor: file.descriptor,
+      doorbell: doorbell ?? UIODoorbell(file, interruptMask: mask) { [weak self] in self?.isLost == false },
+      waitDescriptor: file.descriptor,
       listener: UIOListener(file) { [weak self] in self?.markLost() }, pageTable: pageTable, owner: owner)
     counters.withLock { $0.append(channel.counters) }
     if isLost { channel.counters.markLost() }

@@ -140,6 +140,10 @@ import VMBusUIO
     // A filesystem with a device number of its own is known by its source.
     try proc("self/mountinfo", "1 0 0:44 / /data rw - btrfs /dev/sda2 rw\n")
     #expect(failure { try attach(["scsi-1a2b3c4d"]) }?.text.contains("mounted at /data") == true)
+    // The kernel holds the whole disk then, too; that is no news.
+    var holding = guest
+    holding.isBlockDeviceInUse = { _ in true }
+    #expect(failure { try attach(["scsi-1a2b3c4d"], holding) }?.text.contains("mounted at /data") == true)
     try attach(["scsi-1a2b3c4e"])
     try attach(["scsi-1a2b3c4d"], force: true)
     #expect(tree.driver(of: Self.first) == "uio_hv_generic")

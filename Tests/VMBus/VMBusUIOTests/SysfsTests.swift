@@ -19,7 +19,7 @@ extension SysfsTree {
     try tree.add(nic, class: .network, relid: 14, monitor: 3, driver: "uio_hv_generic")
     try tree.add(controller, class: .scsi, relid: 9, driver: "hv_storvsc")
     try tree.addChannel(20, of: nic, index: 1, monitor: 5)
-    try writeTextFile("", to: "\(tree.root)/devices/vmbus/\(nic)/channels/20/ring")
+    try tree.addChannel(21, of: nic, index: 2, isOpen: false)
     try tree.set("state", "3", of: nic)
     let bus = tree.bus
     #expect(bus.isPresent && bus.hasDriver("hv_netvsc") && !bus.hasDriver("hv_balloon"))
@@ -31,7 +31,8 @@ extension SysfsTree {
     #expect(disk.driverOverride == nil && disk.channels.map(\.relid) == [9] && disk.channels[0].ringPath == nil)
     let card = devices[1]
     #expect(card.name == "nic-9f8e7d6c" && card.isAttached && card.isOpen && card.monitor == 3)
-    #expect(card.channels.map(\.subChannelIndex) == [0, 1] && card.channels[1].monitor == 5)
+    #expect(card.channels.map(\.subChannelIndex) == [0, 1, 2] && card.channels[1].monitor == 5)
+    #expect(card.channels.map(\.hasRings) == [false, true, false])
     #expect(card.channels[1].ringPath?.hasSuffix("/channels/20/ring") == true)
     let uio = try #require(card.uio)
     #expect(uio.name == "uio0" && uio.number == DeviceNumber(major: 1, minor: 5))

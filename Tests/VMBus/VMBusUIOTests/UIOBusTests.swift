@@ -144,28 +144,41 @@ import VMBusRing
   }
 
   @Test func subChannels() throws {
-    let bus = try bus()
+    let disk = GUID("1a2b3c4d-0000-4000-8000-000000000077")!
+    try tree.add(disk, class: .scsi, relid: 11, monitor: 4, driver: "uio_hv_generic")
+    let bus = try bus { $0.instances = [disk] }
     defer { bus.disconnect() }
     let device = try #require(bus.devices.first)
     _ = try device.openPrimary(ringByteCount: 0)
-    #expect {
-      try device.openSubChannel(1, ringByteCount: 0, milliseconds: 20)
-    } throws: { error in
-      if case .timedOut? = error as? ChannelError { true } else { false }
-    }
-    try tree.addChannel(20, of: controller, index: 1, monitor: 40)
-    try tree.addChannel(21, of: controller, index: 2)
-    for relid in [20, 21] {
-      try DeviceNumber(major: 1, minor: 5).makeCharacterDevice(
-        at: "\(tree.root)/devices/vmbus/\(controller)/channels/\(relid)/ring")
-    }
-    #expect(try device.openSubChannel(1, ringByteCount: 0, milliseconds: 1000).relid == 20)
+    #expect(try device.openSubChannels(1, ringByteCount: 0, milliseconds: 20).isEmpty)
+    try tree.addChannel(20, of: disk, index: 1, monitor: 40)
+    try tree.addChannel(21, of: disk, index: 2, monitor: 41)
+    #expect(try device.openSubChannels(3, ringByteCount: 0, milliseconds: 20).map(\.relid) == [20, 21])
+    // One that is offered and not open is left out; the monitor page signals the others.
+    try tree.addChannel(22, of: disk, index: 3, monitor: 42, isOpen: false)
+    #expect(try device.openSubChannels(3, ringByteCount: 0, milliseconds: 20).map(\.relid) == [20, 21])
+    #expect(!device.isLost)
     // Without a monitor id it needs a kernel whose write clears the mask of every channel, which /dev/zero does not.
+    tree.removeChannel(22, of: disk)
+    try tree.addChannel(23, of: disk, index: 3)
+    #expect(try device.openSubChannels(3, ringByteCount: 0, milliseconds: 1000).map(\.relid) == [20, 21])
+  }
+
+  @Test func nothingIsSignalledPastAnUnopenedSubChannel() throws {
+    let bus = try bus()
+    defer { bus.disconnect() }
+    let device = try #require(bus.devices.first)
+    let channel = try device.openPrimary(ringByteCount: 0)
+    try tree.addChannel(20, of: controller, index: 1, isOpen: false)
     #expect {
-      try device.openSubChannel(2, ringByteCount: 0, milliseconds: 1000)
+      try device.openSubChannels(1, ringByteCount: 0, milliseconds: 20)
     } throws: { error in
-      if case .refused? = error as? ChannelError { true } else { false }
+      if case .system(_, .ENOMEM)? = error as? ChannelError { true } else { false }
     }
+    #expect(device.isLost && channel.isLost)
+    // The next user finds it still there.
+    device.close()
+    #expect(throws: ChannelError.self) { try bus.devices[0].openPrimary(ringByteCount: 0) }
   }
 
   @Test func doorbellKeepsTheMask() throws {
