@@ -261,13 +261,14 @@ struct NetvscOpening {
   // MARK: Sub-channels
 
   private mutating func openSubChannels(_ exchange: ControlExchange) throws(ChannelError) {
-    guard nic.session.version.hasSubChannels, options.queueCount > 1 else { return }
+    guard nic.session.version.hasSubChannels, options.queueCount > 1, device.maximumSubChannelCount > 0 else { return }
     let input = ControlMessages.request(
       type: NDISObjectHeader.rssCapabilitiesType, revision: 2, byteCount: RSSCapabilities.byteCount)
     guard let bytes = try optional(exchange, .receiveScaleCapabilities, "the scaling capabilities", input),
       let capabilities = try? RSSCapabilities(parsing: bytes.rawSpan)
     else { return }
-    let wanted = min(options.queueCount, Int(clamping: capabilities.receiveQueueCount)) - 1
+    let wanted = min(
+      options.queueCount - 1, Int(clamping: capabilities.receiveQueueCount) - 1, device.maximumSubChannelCount)
     guard wanted > 0 else { return }
     let request = NVSPSubChannelRequest(count: UInt32(wanted))
     guard case .subChannels(let status, let granted) = try exchange.transact(.subChannels(request), "sub-channels")

@@ -23,17 +23,11 @@ final class DiskDrivers: Sendable {
   }
 
   /// The driver of each SCSI controller on the bus, opened at the first call.
-  ///
-  /// - Parameter needsMonitor: whether controllers that have no monitor id get no sub-channels.
-  func openControllers(
-    options: StorvscOptions, needsMonitor: Bool = false, what: String
-  ) throws(GatewayError) -> [StorvscController] {
+  func openControllers(options: StorvscOptions, what: String) throws(GatewayError) -> [StorvscController] {
     var opened: [StorvscController] = []
     for device in bus.devices where device.offer.interfaceClass == .scsi {
       let notices = notices
       let instance = device.offer.instance
-      var options = options
-      if needsMonitor, device.offer.monitor == nil { options.subChannelCount = 0 }
       do throws(ChannelError) {
         let controller = try StorvscController(device: device, options: options) { event in
           notices.post(instance, event)

@@ -67,10 +67,8 @@ public final class LinkProcess: Sendable {
     report(.progress("bringing the NIC up"))
     let log = log
     let device = try NICSelector(claim == nil ? request.nic : nil).choose(from: bus.devices, what: what)
-    // Sub-channels of a NIC that is signalled by system calls only for those who ask for them.
-    let isPlain = claim != nil && request.queues == nil && device.offer.monitor == nil
     let link = try SyntheticLink(
-      device: device, bus: bus.guest, options: tapOptions(isPlain ? 1 : queueCount), mac: request.mac, what: what
+      device: device, bus: bus.guest, options: tapOptions(queueCount), mac: request.mac, what: what
     ) { log.write($0) }
     defer { link.close() }
     bus.observe { [weak link] event in

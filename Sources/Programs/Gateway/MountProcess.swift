@@ -170,10 +170,10 @@ public final class MountProcess: Sendable {
     _ drivers: DiskDrivers, _ claims: inout ControllerClaims?
   ) throws(GatewayError) -> NamedDisk {
     var options = StorvscOptions()
-    options.subChannelCount = request.bus == .hyperv ? (request.workers.map { $0 - 1 } ?? workerCount) : workerCount
+    // With one worker none, for kernels that do not get along with them.
+    options.subChannelCount = request.bus == .hyperv ? workerCount - 1 : workerCount
     options.outageMilliseconds = request.reconnectSeconds * 1000
-    let controllers = try drivers.openControllers(
-      options: options, needsMonitor: request.bus == .hyperv && request.workers == nil, what: what)
+    let controllers = try drivers.openControllers(options: options, what: what)
     let disks = nameDisks(controllers)
     if request.bus == .embedded {
       guard let disk = disks.first else { throw GatewayError(.failed, what: what, why: "the bus shows no disk") }

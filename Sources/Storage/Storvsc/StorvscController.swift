@@ -101,7 +101,7 @@ public final class StorvscController: Sendable {
     let limit = min(options.maximumTransferByteCount, max(4096, (primary.maximumOutgoingByteCount - 256) / 8 * 4096))
     let session = try exchange.initialize(maximumTransferByteCount: limit)
     var channels = [primary]
-    let count = min(subChannelCount, session.maximumSubChannelCount)
+    let count = min(subChannelCount, session.maximumSubChannelCount, device.maximumSubChannelCount)
     guard count > 0 else { return (channels, session) }
     try exchange.createSubChannels(count)
     channels += try device.openSubChannels(

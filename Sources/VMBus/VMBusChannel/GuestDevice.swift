@@ -36,6 +36,9 @@ public protocol GuestDevice: AnyObject, Sendable {
   /// - Throws: `.refused`, `.timedOut`, `.lost`.
   func openSubChannel(_ index: Int, ringByteCount: Int, milliseconds: Int) throws(ChannelError) -> Channel
 
+  /// The most sub-channels that the driver may ask the host for.
+  var maximumSubChannelCount: Int { get }
+
   /// Opens the sub-channels 1 to `count`, which the driver asked for in the device's own protocol, as far as they come. Until
   /// it answers the driver must not use the other channels.
   ///
@@ -67,6 +70,9 @@ public enum BufferPurpose: Sendable {
 }
 
 extension GuestDevice {
+  /// As many as the host gives.
+  public var maximumSubChannelCount: Int { .max }
+
   /// One after the other: a sub-channel that does not come is no reason to do without those before it.
   public func openSubChannels(
     _ count: Int, ringByteCount: Int, milliseconds: Int

@@ -87,6 +87,13 @@ public final class UIODevice: GuestDevice {
     throw .refused(what: "one sub-channel alone", status: MessageStatus.unspecifiedFailure.rawValue)
   }
 
+  /// None for a device without a monitor id.
+  ///
+  /// The host of such a device is signalled by a system call, and kernels that signal sub-channels thus go through all of
+  /// them in the same call, right after the primary one: seen with 6.12.95, they follow a null pointer when the host has
+  /// answered the request for sub-channels meanwhile. Nothing that a program does can keep the two apart.
+  public var maximumSubChannelCount: Int { found.monitor == nil ? 0 : .max }
+
   /// Opens the sub-channels 1 to `count`, as far as they come and this kernel can signal them.
   ///
   /// - Throws: `.lost`; `.system` when the kernel has not opened what the host has offered: the device is lost then.

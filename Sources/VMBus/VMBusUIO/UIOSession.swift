@@ -98,9 +98,9 @@ final class UIOSession: Sendable {
 
   /// The ends of the sub-channels 1 to `count`, as far as the host offers and the kernel opens them in time.
   ///
-  /// Where the host is signalled by a system call, that call writes the interrupt masks of all channels, and the kernels that
-  /// do so (seen with 6.12.95) follow a null pointer for a sub-channel that is offered and not open yet. So nothing is
-  /// signalled until all are open, and never again if one of them can't be opened.
+  /// Where a sub-channel has no monitor id it is signalled by a system call, which writes the interrupt masks of all
+  /// channels. Kernels follow a null pointer then for one that is offered and not open. So nothing is signalled until all
+  /// are open, and never again if one of them can't be opened.
   ///
   /// - Throws: `.lost`; `.system` when the kernel has not opened what the host has offered.
   func subChannels(

@@ -150,6 +150,7 @@ import VMBusRing
     defer { bus.disconnect() }
     let device = try #require(bus.devices.first)
     _ = try device.openPrimary(ringByteCount: 0)
+    #expect(device.maximumSubChannelCount == .max)
     #expect(try device.openSubChannels(1, ringByteCount: 0, milliseconds: 20).isEmpty)
     try tree.addChannel(20, of: disk, index: 1, monitor: 40)
     try tree.addChannel(21, of: disk, index: 2, monitor: 41)
@@ -169,6 +170,7 @@ import VMBusRing
     defer { bus.disconnect() }
     let device = try #require(bus.devices.first)
     let channel = try device.openPrimary(ringByteCount: 0)
+    #expect(device.maximumSubChannelCount == 0)
     try tree.addChannel(20, of: controller, index: 1, isOpen: false)
     #expect {
       try device.openSubChannels(1, ringByteCount: 0, milliseconds: 20)
