@@ -180,7 +180,7 @@ let package = Package(
       swiftSettings: [.enableUpcomingFeature("ExistentialAny"), .treatAllWarnings(as: .error)]),
     // Stock Linux kernels as guests, in nested emulation; it drives the built programs from outside.
     .testTarget(
-      name: "HyperVGuest", dependencies: ["LinuxIO"], path: "Tests/HyperVGuest",
+      name: "HyperVGuest", dependencies: ["LinuxIO"], path: "Tests/HyperVGuest", exclude: ["rig"],
       swiftSettings: [.enableUpcomingFeature("ExistentialAny"), .treatAllWarnings(as: .error)]),
     tests(
       "SyntheticHost", "Programs",
