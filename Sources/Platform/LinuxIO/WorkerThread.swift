@@ -15,7 +15,8 @@ public final class WorkerThread: Sendable {
   // SAFETY: a thread id is a plain number that is written once, before anybody can see this object.
   private let thread: pthread_t
 
-  /// Starts a thread that runs `body`. All signals are blocked in it.
+  /// Starts a thread that runs `body`. All signals are blocked in it but those that tell
+  /// its own faults.
   ///
   /// - Parameter name: shown by `ps -T` and debuggers, at most 15 characters.
   public init(name: String, body: @escaping @Sendable () -> Void) throws(Errno) {
@@ -25,6 +26,8 @@ public final class WorkerThread: Sendable {
     var all = sigset_t()
     var before = sigset_t()
     unsafe sigfillset(&all)
+    // Faults of the thread itself: blocked ones end the process without a word, and memory that vanishes is met by one.
+    for fault in [SIGBUS, SIGSEGV, SIGILL, SIGFPE, SIGTRAP, SIGABRT] { unsafe sigdelset(&all, fault) }
     unsafe pthread_sigmask(SIG_SETMASK, &all, &before)
     let failure = unsafe pthread_create(
       &thread, nil,
