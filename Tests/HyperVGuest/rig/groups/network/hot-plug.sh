@@ -2,9 +2,9 @@
 # Network: the cable is pulled and put back, NICs go and come.
 
 cable() {
-  host nic carrier 0 off
+  host nic carrier 0 down
   within 10 has_attribute "$eth" carrier 0
-  host nic carrier 0 on
+  host nic carrier 0 up
   within 10 has_attribute "$eth" carrier 1
   within 10 ping -n -q -c 1 -W 1 "$outside"
 }
@@ -22,7 +22,7 @@ removal_under_load() {
 }
 
 return_of_the_nic() {
-  host nic add 00:15:5d:00:00:01 tap:vsw0
+  host nic add tap:vsw0 00:15:5d:00:00:01
   within 15 any_link_with 00:15:5d:00:00:01
   l1 bring_up_again
   back="$(basename "$(dirname "$(grep -l 00:15:5d:00:00:01 /sys/class/net/*/address)")")"

@@ -49,9 +49,13 @@ bring_up() {
 }
 
 dhcp() {
-  # shellcheck disable=SC2016
-  printf '#!/bin/sh\n[ "$1" = bound ] && ip address add "$ip/$mask" dev "$interface" && echo "$ip" >/run/leased\nexit 0\n' \
-    >/run/bound
+  cat >/run/bound <<'END'
+#!/bin/dash
+if [ "$1" = bound ]; then
+  ip address add "$ip/$mask" dev "$interface"
+  echo "$ip" >/run/leased
+fi
+END
   chmod +x /run/bound
   udhcpc -i "$other" -n -q -t 5 -T 1 -s /run/bound
   case "$(cat /run/leased)" in 10.78.0.*) ;; *) return 1 ;; esac

@@ -13,7 +13,7 @@ has_size() { [ "$(cat "/sys/block/$1/size")" -eq $(($2 / 512)) ]; }
 # The host reports the new capacity at the next command.
 resize() {
   hot="$(disk "$first" 1 3)"
-  host disk resize 0 1:3 40M
+  host disk resize 0 1:3 $((40 * mebibyte))
   # sd looks at its own pace: any read makes it notice.
   dd if="/dev/$hot" of=/dev/null bs=4k count=1 iflag=direct
   within 10 has_size "$hot" $((40 * mebibyte))
