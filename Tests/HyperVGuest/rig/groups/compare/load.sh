@@ -1,6 +1,18 @@
 # shellcheck shell=dash
 # The same load for everybody: of a disk and of a link, with the guest's exits by KVM's count.
 
+# Reports a figure, and keeps it for comparisons.
+measured() {
+  mkdir -p /run/measured
+  echo "$2" >>"/run/measured/$1"
+  value "$1" "$2"
+}
+
+# The median of what was measured under a name.
+median() {
+  sort -n "/run/measured/$1" | awk '{ values[NR] = $1 } END { print values[int((NR + 1) / 2)] }'
+}
+
 # disk_load NAME FILE: small reads at depth 1 and 32, long reads.
 disk_load() {
   for job in "randread 4k 1" "randread 4k 32" "read 1m 4"; do
@@ -14,8 +26,8 @@ disk_load() {
     requests="$(cut -d';' -f8 </run/fio)"
     total="$(awk -F';' -v size="${4%?}" -v unit="${4#"${4%?}"}" \
       '{ print int($6 / (size * (unit == "m" ? 1024 : 1))) }' </run/fio)"
-    value "$1-$3-$4-$5" "$requests"
-    value "$1-$3-$4-$5-exits" "$(awk -v exits=$((after - before)) -v count="$total" 'BEGIN { printf "%.1f", exits / count }')"
+    measured "$1-$3-$4-$5" "$requests"
+    measured "$1-$3-$4-$5-exits" "$(awk -v exits=$((after - before)) -v count="$total" 'BEGIN { printf "%.1f", exits / count }')"
   done
 }
 
@@ -26,10 +38,10 @@ link_load() {
   before="$(l1 exits)"
   ping -q -c 200 -i 0.01 10.77.0.1 >/run/ping
   after="$(l1 exits)"
-  value "$1-ping-us" "$(awk -F/ '/^rtt/ { printf "%.0f", $5 * 1000 }' </run/ping)"
-  value "$1-ping-exits" "$(((after - before) / 200))"
+  measured "$1-ping-us" "$(awk -F/ '/^rtt/ { printf "%.0f", $5 * 1000 }' </run/ping)"
+  measured "$1-ping-exits" "$(((after - before) / 200))"
   iperf3 --client 10.77.0.1 --time "${load_seconds:-3}" --format m >/run/iperf
-  value "$1-tcp-send" "$(awk '/sender/ { print $7 }' </run/iperf)"
+  measured "$1-tcp-send" "$(awk '/sender/ { print $7 }' </run/iperf)"
   iperf3 --client 10.77.0.1 --time "${load_seconds:-3}" --reverse --format m >/run/iperf
-  value "$1-tcp-receive" "$(awk '/receiver/ { print $7 }' </run/iperf)"
+  measured "$1-tcp-receive" "$(awk '/receiver/ { print $7 }' </run/iperf)"
 }

@@ -23,7 +23,7 @@ link() {
 check drivers drivers
 l1 bring_up
 round=0
-while [ "$round" -lt "${rounds:-3}" ]; do
+while [ "$round" -lt "${rounds:-1}" ]; do
   round=$((round + 1))
   check "disk-$round" disk_load emulated /dev/sda
   check "link-$round" link

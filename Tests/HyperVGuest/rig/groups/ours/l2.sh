@@ -34,7 +34,7 @@ drivers() {
   modprobe loop
   modprobe fuse || true
   modprobe tun
-  within 20 has_disk $first
+  within 60 has_disk $first
   within 20 has_disk $second
   within 20 test -e /sys/class/net/eth0
   cat /proc/sys/vm/nr_overcommit_hugepages >/run/huge-limit
@@ -175,7 +175,7 @@ detach() {
   within 10 has_driver $first hv_storvsc
   within 10 has_driver $second hv_storvsc
   within 10 has_driver $nic hv_netvsc
-  within 20 has_disk $first
+  within 60 has_disk $first
   test "$(cat "$devices/$first/driver_override")" = "(null)"
   cmp /proc/sys/vm/nr_overcommit_hugepages /run/huge-limit
   test "$(cat /proc/sys/vm/nr_hugepages)" -eq 0
