@@ -1,5 +1,6 @@
 import Ethernet
 import EthernetSwitch
+import LinuxIO
 import Netvsp
 import Synchronization
 import TapLink
@@ -28,6 +29,10 @@ final class HostNetworks: Sendable {
 
   /// How long a guest may take to let go of a NIC, until its removal returns all the same.
   private static let releaseMilliseconds = 5000
+  /// How long a guest may go on to send after its cable was pulled: Linux looks at changes of the link every 2 s.
+  private static let quiesceMilliseconds = 3000
+  /// How long a guest is silent that has stopped to send.
+  private static let quietNanoseconds: UInt64 = 300_000_000
 
   init(server: VMBusServer) {
     self.server = server
@@ -88,12 +93,29 @@ final class HostNetworks: Sendable {
       let isLast = !state.nics.contains { $0.configuration.switchName == name }
       return (entry, isLast ? state.switches.removeValue(forKey: name) : nil)
     }
+    Self.quiesce(entry.nic)
     server.remove(entry.key)
     if awaitCondition(milliseconds: Self.releaseMilliseconds, { entry.nic.session == nil }) {
       entry.port.close()
       uplink?.close()
     } else {
       state.withLock { $0.late.append((entry.port, uplink)) }
+    }
+  }
+
+  /// Pulls the cable, and waits until the guest sends nothing more. Linux, once its NIC is rescinded, waits without limit
+  /// for completions of what it has sent, but looks at none that comes after the rescind: so nothing may be under way then.
+  private static func quiesce(_ nic: SyntheticNIC) {
+    nic.setMediaConnected(false)
+    var sent = nic.session?.statistics.sent.frames
+    var lastChange = monotonicNanoseconds()
+    _ = awaitCondition(milliseconds: quiesceMilliseconds) {
+      guard let session = nic.session else { return true }
+      if session.statistics.sent.frames != sent {
+        sent = session.statistics.sent.frames
+        lastChange = monotonicNanoseconds()
+      }
+      return monotonicNanoseconds() - lastChange > quietNanoseconds
     }
   }
 

@@ -5,7 +5,7 @@ options="--config /group/host.yaml --memory 512 --cpus 2"
 
 prepare() {
   mkdir /srv
-  dd if=/dev/urandom of=/srv/file bs=1M count=24 2>/dev/null
+  dd if=/dev/urandom of=/srv/file bs=1M count=12 2>/dev/null
 }
 
 # Brings the TAP up, which is there as soon as synthgate-vm runs, and starts the servers.

@@ -77,14 +77,14 @@ ping_both_ways() {
 receive_file() {
   start="$(now)"
   wget -q -O /srv/file "http://$outside/file"
-  rate receive-mib-per-second 24 "$start"
+  rate receive-mib-per-second 12 "$start"
   test "$(sha256sum </srv/file | cut -d' ' -f1)" = "$(l1 digest)"
 }
 
 send_file() {
   start="$(now)"
   l1 fetch
-  rate send-mib-per-second 24 "$start"
+  rate send-mib-per-second 12 "$start"
   test "$(sha256sum </srv/file | cut -d' ' -f1)" = "$(l1 digest received)"
 }
 
@@ -152,7 +152,7 @@ vlan() {
   ip link set vlan5 up
   within 10 ping -n -q -c 1 -W 1 10.79.0.1
   ping -n -q -c 5 -i 0.05 -s 1472 10.79.0.1
-  iperf3 --client 10.79.0.1 --time 2 --json >/run/vlan.json
+  iperf3 --client 10.79.0.1 --time 1 --json >/run/vlan.json
   test "$(bits_per_second /run/vlan.json)" -gt 1000000
   ip link delete vlan5
 }
@@ -165,7 +165,7 @@ bits_per_second() {
 iperf() {
   name="$1"
   shift
-  iperf3 --client $outside --time 3 --json "$@" >/run/iperf.json
+  iperf3 --client $outside --time 2 --json "$@" >/run/iperf.json
   value "$name" $(($(bits_per_second /run/iperf.json) / 1000000))
 }
 
@@ -190,8 +190,8 @@ queues() {
 }
 
 udp() {
-  iperf3 --client $outside --udp --bitrate 20M --length 1400 --time 2 --json >/run/udp.json
-  iperf3 --client $outside --udp --bitrate 5M --length 8000 --time 2 --reverse --json >/run/udp-reverse.json
+  iperf3 --client $outside --udp --bitrate 20M --length 1400 --time 1 --json >/run/udp.json
+  iperf3 --client $outside --udp --bitrate 5M --length 8000 --time 1 --reverse --json >/run/udp-reverse.json
   # Fragments of 8000 bytes survive on a quiet wire.
   test "$(bits_per_second /run/udp-reverse.json)" -gt 1000000
 }

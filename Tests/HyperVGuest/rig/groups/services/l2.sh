@@ -38,6 +38,7 @@ bring_up() {
   ip address add 10.78.0.7/24 dev "$link"
   mkdir -p /var/lib/hyperv
   hostname guest-of-synthgate
+  echo "10.78.0.7 guest-of-synthgate" >/etc/hosts
   hv_kvp_daemon --no-daemon >/run/daemon.log 2>&1 &
 }
 
