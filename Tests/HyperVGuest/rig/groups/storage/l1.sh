@@ -9,7 +9,7 @@ prepare() {
   truncate -s 48M /disks/second.img
   truncate -s 32M /disks/far.img
   truncate -s 24M /disks/hot.img
-  dd if=/dev/urandom of=/disks/fixed.img bs=1M count=16 2>/dev/null
+  dd if=/dev/urandom of=/disks/fixed.img bs=1M count=8 2>/dev/null
 }
 
 # How many KiB of an image are allocated.
