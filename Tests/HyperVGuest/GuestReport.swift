@@ -47,7 +47,7 @@ struct GuestReport {
   /// sometimes breaks registers of the guest. Lines that a failed check shows (`| ...`) don't count.
   var showsEmulatorCorruption: Bool {
     console.split(whereSeparator: \.isNewline).contains { line in
-      !line.hasPrefix("| ") && ["Oops", "segfault", "traps:"].contains { line.contains($0) }
+      !line.hasPrefix("| ") && ["Oops", "segfault", "traps:", "a triple fault"].contains { line.contains($0) }
     }
   }
 }

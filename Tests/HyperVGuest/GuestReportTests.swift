@@ -26,6 +26,7 @@ import Testing
     #expect(GuestReport(console: "[  3.1] fio[97]: segfault at 0").showsEmulatorCorruption)
     #expect(GuestReport(console: "[  3.1] Oops: 0000 [#1]").showsEmulatorCorruption)
     #expect(GuestReport(console: "[  3.1] traps: ls[9] general protection").showsEmulatorCorruption)
+    #expect(GuestReport(console: "synthgate-vm: the guest has crashed: a triple fault").showsEmulatorCorruption)
     #expect(!GuestReport(console: "check load FAIL code 1").showsEmulatorCorruption)
   }
 }

@@ -30,6 +30,8 @@ enum NestedRun {
 
   /// The longest that a run may take, in seconds: several times what it takes on an idle machine.
   private static let timeLimit = 300.0
+  /// How often a run is repeated in which the emulation went wrong: seen in one of fifteen on a busy machine.
+  private static let retryCount = 2
   private static let results = Mutex<[Key: Result<GuestReport, NestedRunFailure>]>([:])
 
   /// The report of a group on a kernel.
@@ -43,7 +45,7 @@ enum NestedRun {
 
   private static func run(_ key: Key) throws(NestedRunFailure) -> GuestReport {
     var report = try boot(key)
-    if report.showsEmulatorCorruption {
+    for _ in 0..<retryCount where report.showsEmulatorCorruption {
       print("\(key.group) on \(key.kernel.rawValue): the emulation went wrong, once more\n\(report.console)")
       report = try boot(key)
     }

@@ -61,6 +61,8 @@ final class HostControllers: Sendable {
       return (entry.key, entry.controller, entry.images.values.map { WeakImage($0) })
     }
     server.remove(key)
+    // To a guest that still has the channels, the loss of a disk is an error; the loss of the controller may be a pause.
+    Self.settle { controller.sessions.isEmpty }
     for disk in controller.disks { try? controller.removeDisk(lun: disk.address.lun, target: disk.address.target) }
     Self.settle { controller.sessions.isEmpty && images.allSatisfy { $0.image == nil } }
   }

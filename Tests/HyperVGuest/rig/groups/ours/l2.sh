@@ -136,6 +136,8 @@ rescinded() {
   host controller remove 1
   within 10 test ! -e "$devices/$second"
   host controller add $second
+  # The kernel's driver has it first, for a moment; a disk that is announced just then crashes it.
+  within 20 has_driver $second uio_hv_generic
   host disk add $second 0:3 /disks/second.img
   wait $load
   has_driver $second uio_hv_generic
