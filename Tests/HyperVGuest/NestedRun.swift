@@ -29,7 +29,7 @@ enum NestedRun {
   }
 
   /// The longest that a run may take, in seconds: several times what it takes on an idle machine.
-  private static let timeLimit = 300.0
+  private static let timeLimit = 480.0
   private static let results = Mutex<[Key: Result<GuestReport, NestedRunFailure>]>([:])
 
   /// The report of a group on a kernel.
