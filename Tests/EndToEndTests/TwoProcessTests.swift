@@ -1,5 +1,7 @@
 import Foundation
+import LinuxIO
 import Testing
+import WireBytes
 
 /// A synthetic host in a process of its own, with the images and networks of a host.yaml.
 final class HostProcess {
@@ -8,6 +10,8 @@ final class HostProcess {
   private let namespace: Namespace?
   private var command: Command?
   let socket: String
+  /// Where the host takes commands.
+  let control: String
 
   /// Writes host.yaml with a disk per line of `disks` (`{ lun: 0, image: ... }`) and a NIC per line of `networks`
   /// (`{ uplink: ... }`), and starts the host, in the namespace where its uplinks are to be.
@@ -15,6 +19,7 @@ final class HostProcess {
     self.scratch = scratch
     self.namespace = namespace
     socket = scratch.file("host.sock")
+    control = scratch.file("control.sock")
     configuration = scratch.file("host.yaml")
     var text = "listen: \(socket)\n"
     if !disks.isEmpty { text += "controllers:\n  - disks:\n" + disks.map { "      - \($0)\n" }.joined() }
@@ -29,7 +34,7 @@ final class HostProcess {
   /// Starts it; it is ready when it listens.
   func start() throws {
     let command = try Command(
-      (namespace?.prefix ?? []) + [try Program.path, "host", "--config", configuration],
+      (namespace?.prefix ?? []) + [try Program.path, "host", "--config", configuration, "--control", control],
       environment: scratch.environment, directory: scratch.path)
     self.command = command
     try waitUntil("the host listens at \(socket)") {
@@ -38,8 +43,24 @@ final class HostProcess {
       }
       // Connecting would be a guest; the kernel's table tells too, one for each namespace.
       return try String(contentsOfFile: "/proc/\(command.id)/net/unix", encoding: .utf8).split(separator: "\n")
-        .contains { $0.hasSuffix(" " + socket) }
+        .contains { $0.hasSuffix(" " + control) }
     }
+  }
+
+  /// Gives it a command; its answer.
+  func command(_ line: String) throws -> String {
+    let socket = try StreamSocket.connect(to: control)
+    let bytes = Array((line + "\n").utf8)
+    #expect(socket.write(bytes.rawSpan) == .moved(bytes.count))
+    var answer: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 65536)
+    while answer.last != UInt8(ascii: "\n") {
+      guard waitForInput([socket.descriptor], milliseconds: 20_000) != 0,
+        case .moved(let count) = buffer.withMutableBytes({ socket.read(into: &$0) })
+      else { throw CommandFailure(description: "no answer to `\(line)`") }
+      answer += buffer.prefix(count)
+    }
+    return String(decoding: answer.dropLast(), as: UTF8.self)
   }
 
   /// Kills it without a warning.
@@ -53,7 +74,7 @@ final class HostProcess {
     command?.send(SIGTERM)
     let result = try #require(try command?.wait(timeLimit: 10))
     #expect(result.code == 0 || result.code == 128 + SIGTERM, "\(result.error)")
-    #expect(!FileManager.default.fileExists(atPath: socket), "the socket is left")
+    for path in [socket, control] { #expect(!FileManager.default.fileExists(atPath: path), "\(path) is left") }
   }
 }
 

@@ -38,7 +38,12 @@ public final class NetvscAdapter: EthernetPort {
   ///   bring-up. The device is closed then.
   public init(device: any GuestDevice, options: NetvscOptions = NetvscOptions()) throws(ChannelError) {
     let options = options.clamped
-    let memory = try NetvscMemory(device, options)
+    let memory: NetvscMemory
+    do throws(ChannelError) { memory = try NetvscMemory(device, options) } catch {
+      // Buffers of its own may have opened the device.
+      device.close()
+      throw error
+    }
     let control = ControlLink(
       link, wake: try NetvscOpening.event(), milliseconds: options.stepMilliseconds)
     state = Monitor(State(device: device, options: options, memory: memory, control: control))

@@ -261,13 +261,14 @@ struct NetvscOpening {
   // MARK: Sub-channels
 
   private mutating func openSubChannels(_ exchange: ControlExchange) throws(ChannelError) {
-    guard nic.session.version.hasSubChannels, options.queueCount > 1 else { return }
+    guard nic.session.version.hasSubChannels, options.queueCount > 1, device.maximumSubChannelCount > 0 else { return }
     let input = ControlMessages.request(
       type: NDISObjectHeader.rssCapabilitiesType, revision: 2, byteCount: RSSCapabilities.byteCount)
     guard let bytes = try optional(exchange, .receiveScaleCapabilities, "the scaling capabilities", input),
       let capabilities = try? RSSCapabilities(parsing: bytes.rawSpan)
     else { return }
-    let wanted = min(options.queueCount, Int(clamping: capabilities.receiveQueueCount)) - 1
+    let wanted = min(
+      options.queueCount - 1, Int(clamping: capabilities.receiveQueueCount) - 1, device.maximumSubChannelCount)
     guard wanted > 0 else { return }
     let request = NVSPSubChannelRequest(count: UInt32(wanted))
     guard case .subChannels(let status, let granted) = try exchange.transact(.subChannels(request), "sub-channels")
@@ -275,12 +276,9 @@ struct NetvscOpening {
     // A host that gives none leaves the primary channel.
     guard status == .success, granted > 0 else { return }
     guard Int(granted) <= wanted else { throw .protocolFault("\(granted) sub-channels instead of \(wanted)") }
-    for index in 1...Int(granted) {
-      // A sub-channel that does not come is no reason to do without the others.
-      guard
-        let channel = try? device.openSubChannel(
-          index, ringByteCount: options.ringByteCount, milliseconds: options.stepMilliseconds)
-      else { break }
+    let channels = try device.openSubChannels(
+      Int(granted), ringByteCount: options.ringByteCount, milliseconds: options.stepMilliseconds)
+    for channel in channels {
       let queue = try addQueue(channel)
       queue.startReceiving(subAllocationCount: Int(nic.session.receiveSection.subAllocationCount))
     }

@@ -130,6 +130,13 @@ int synthgate_kvm_tie_connection(int machine, uint32_t connection, int event, in
   return result(ioctl(machine, KVM_HYPERV_EVENTFD, &tie));
 }
 
+int synthgate_kvm_clock(int machine, uint64_t *nanoseconds) {
+  struct kvm_clock_data clock = {0};
+  if (ioctl(machine, KVM_GET_CLOCK, &clock) < 0) return -errno;
+  *nanoseconds = clock.clock;
+  return 0;
+}
+
 enum { maximum_leaf_count = 256 };
 
 int synthgate_kvm_supported_leaves(int kvm, struct synthgate_kvm_leaf *leaves, int capacity) {

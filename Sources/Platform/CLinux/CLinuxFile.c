@@ -78,3 +78,8 @@ int synthgate_real_path(const char *path, char *buffer, int size) {
   strcpy(buffer, resolved);
   return 0;
 }
+
+int synthgate_is_socket(const char *path) {
+  struct stat info;
+  return lstat(path, &info) == 0 && S_ISSOCK(info.st_mode);
+}

@@ -14,6 +14,25 @@ int synthgate_stream_connect(const char *path) {
   return failure;
 }
 
+int synthgate_stream_listen(const char *path, unsigned int mode) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (strlen(path) >= sizeof address.sun_path) return -ENAMETOOLONG;
+  strcpy(address.sun_path, path);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -errno;
+  // The permissions of the file are those of the socket before bind(2): no moment with wider ones.
+  if (fchmod(fd, mode) == 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 16) == 0) {
+    return fd;
+  }
+  int failure = -errno;
+  close(fd);
+  return failure;
+}
+
+int synthgate_stream_accept(int socket) {
+  return (int)result(accept4(socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
+}
+
 int synthgate_stream_pair(int numbers[2]) {
   return (int)result(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, numbers));
 }

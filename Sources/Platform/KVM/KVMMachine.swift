@@ -77,6 +77,13 @@ public final class KVMMachine: Sendable {
     _ = synthgate_kvm_tie_connection(owned.number, connectionID, -1, 1)
   }
 
+  /// The guest's reference counter, in units of 100 ns; 0 when the kernel does not tell.
+  public var referenceTime: UInt64 {
+    var nanoseconds: UInt64 = 0
+    // SAFETY: the call fills a local value.
+    return unsafe synthgate_kvm_clock(owned.number, &nanoseconds) == 0 ? nanoseconds / 100 : 0
+  }
+
   private func expect(_ what: String, _ status: Int32) throws(KVMError) {
     if status < 0 { throw .failed(what, Errno(rawValue: -status)) }
   }

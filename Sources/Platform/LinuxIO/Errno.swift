@@ -59,6 +59,7 @@ extension Errno {
   public static let EADDRNOTAVAIL = Errno(rawValue: 99)
   public static let ENETDOWN = Errno(rawValue: 100)
   public static let ENETUNREACH = Errno(rawValue: 101)
+  public static let ECONNABORTED = Errno(rawValue: 103)
   public static let ECONNRESET = Errno(rawValue: 104)
   public static let ENOBUFS = Errno(rawValue: 105)
   public static let ENOTCONN = Errno(rawValue: 107)

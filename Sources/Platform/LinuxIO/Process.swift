@@ -89,8 +89,13 @@ public func waitForInput(_ descriptors: [Int32], milliseconds: Int32) -> UInt32 
 
 /// Whether a write to `descriptor` would not wait now.
 func isReadyForOutput(_ descriptor: Int32) -> Bool {
+  waitForOutput(descriptor, milliseconds: 0)
+}
+
+/// Waits until `descriptor` takes something, or has failed; false when `milliseconds` have passed.
+public func waitForOutput(_ descriptor: Int32, milliseconds: Int32) -> Bool {
   // SAFETY: both arrays have one entry.
-  unsafe synthgate_poll([descriptor], [Int16(POLLOUT)], 1, 0) != 0
+  unsafe synthgate_poll([descriptor], [Int16(POLLOUT)], 1, milliseconds) > 0
 }
 
 /// Waits until the mount table has changed or one of at most 15 descriptors is readable; bit 0 stands for the mounts,

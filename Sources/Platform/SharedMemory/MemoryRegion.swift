@@ -9,6 +9,9 @@ public import LinuxIO
   /// Length in bytes.
   public let byteCount: Int
 
+  /// Whether the memory may vanish under the mapping.
+  private let isGuarded: Bool
+
   /// The whole region. It may be used as long as the region is referenced.
   public var slice: MemorySlice {
     // SAFETY: exactly the mapped range.
@@ -17,6 +20,7 @@ public import LinuxIO
 
   /// Private zeroed memory of at least `byteCount` bytes, aligned to pages.
   public init(anonymous byteCount: Int) throws(Errno) {
+    isGuarded = false
     self.byteCount = max(pageByteCount, (byteCount + pageByteCount - 1) & ~(pageByteCount - 1))
     unsafe base = try Self.map(
       at: nil, count: self.byteCount, flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, descriptor: -1, offset: 0)
@@ -24,6 +28,7 @@ public import LinuxIO
 
   /// The whole of `file`, shared.
   public init(sharing file: MemoryFile) throws(Errno) {
+    isGuarded = false
     byteCount = file.byteCount
     unsafe base = try Self.map(
       at: nil, count: byteCount, flags: MAP_SHARED, descriptor: file.descriptor, offset: 0)
@@ -36,6 +41,7 @@ public import LinuxIO
   public init(sharing pages: [Int], of file: MemoryFile) throws(Errno) {
     let filePages = file.byteCount / pageByteCount
     guard !pages.isEmpty, pages.allSatisfy({ $0 >= 0 && $0 < filePages }) else { throw .EINVAL }
+    isGuarded = false
     byteCount = pages.count * pageByteCount
     // The reservation keeps the addresses together; runs of pages then replace it piece by piece.
     // SAFETY: a new mapping at a place that the kernel chooses.
@@ -62,6 +68,7 @@ public import LinuxIO
     // SAFETY: a local value is filled during the call; the mapping is this object's.
     _ = try unsafe check(synthgate_map_huge(byteCount, &mapped))
     guard let mapped = unsafe mapped else { throw .ENOMEM }
+    isGuarded = false
     unsafe base = unsafe mapped
     self.byteCount = byteCount
   }
@@ -69,19 +76,28 @@ public import LinuxIO
   /// `byteCount` bytes of a device file from `offset` on, shared with the device; both are multiples of the page size. The
   /// file counts as open as long as the region lives.
   ///
-  /// - Throws: the errno of mmap(2); EINVAL for more than the device has.
+  /// A kernel that takes the device away may take the memory along. Who touches it afterwards finds private zeros; threads
+  /// must not block SIGBUS (those of `WorkerThread` don't).
+  ///
+  /// - Throws: the errno of mmap(2); EINVAL for more than the device has; ENOSPC when there are a thousand such regions.
   public init(device descriptor: Int32, byteCount: Int, offset: UInt64) throws(Errno) {
     guard byteCount > 0, byteCount % pageByteCount == 0 else { throw .EINVAL }
     var mapped: UnsafeMutableRawPointer?
     // SAFETY: a local value is filled during the call; the mapping is this object's.
     _ = try unsafe check(synthgate_map_device(descriptor, byteCount, offset, &mapped))
     guard let mapped = unsafe mapped else { throw .ENOMEM }
+    do throws(Errno) { _ = try unsafe check(synthgate_guard(mapped, byteCount)) } catch {
+      unsafe munmap(mapped, byteCount)
+      throw error
+    }
+    isGuarded = true
     unsafe base = unsafe mapped
     self.byteCount = byteCount
   }
 
   deinit {
     // SAFETY: the range was mapped by init and no slice of it is used any more.
+    if isGuarded { unsafe synthgate_unguard(base) }
     unsafe munmap(base, byteCount)
   }
 

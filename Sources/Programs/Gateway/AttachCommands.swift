@@ -56,6 +56,11 @@ extension HyperVGuest {
   private func attach(_ device: SysfsDevice, in runtime: RuntimeDirectory) throws(GatewayError) {
     let what = "attach \(device.name)"
     let before = runtime.attachment(device.instance)
+    // While it is held nobody takes the device for one that was left behind.
+    guard let claim = try runtime.claimDevice(device.instance) else {
+      throw GatewayError(.busy, what: what, why: runtime.useText(of: device.instance))
+    }
+    defer { withExtendedLifetime(claim) {} }
     // Before anything is done: who is killed in the middle leaves a trace that `detach` goes by.
     try runtime.save(
       AttachmentRecord(
@@ -102,6 +107,21 @@ extension HyperVGuest {
         throw Self.error(error, device, what: what)
       }
       runtime.removeAttachment(device.instance)
+    }
+  }
+
+  /// Ends what was killed in the middle of `attach` or `detach`: a device that is remembered but not attached goes to its
+  /// driver, if it has none, and is forgotten.
+  func repairAttachments(in runtime: RuntimeDirectory) {
+    guard isRoot else { return }
+    for instance in runtime.attachedInstances() {
+      let device = sysfs.device(instance)
+      if let device, device.isAttached { continue }
+      guard let claim = (try? runtime.claimDevice(instance)) ?? nil else { continue }
+      if let device, device.driver == nil, let former = runtime.attachment(instance)?.formerDriver {
+        _ = try? binding.giveBack(instance, to: former)
+      }
+      withExtendedLifetime(claim) { runtime.removeAttachment(instance) }
     }
   }
 

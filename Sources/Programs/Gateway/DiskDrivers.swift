@@ -35,7 +35,7 @@ final class DiskDrivers: Sendable {
         controllers.withLock { $0[instance] = controller }
         opened.append(controller)
       } catch {
-        throw GatewayError(.failed, what: what, why: "controller \(instance): \(error)")
+        throw GatewayError(GatewayError.kind(of: error), what: what, why: "controller \(instance): \(error)")
       }
     }
     return opened

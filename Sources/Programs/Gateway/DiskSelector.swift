@@ -38,7 +38,8 @@ enum DiskSelector: Equatable {
   /// The selector that `text` writes, and the number of the partition behind it, if there is one; nil when it is none.
   static func split(_ text: String) -> (selector: DiskSelector, partition: Int?)? {
     if let selector = DiskSelector(text) { return (selector, nil) }
-    guard text.hasPrefix("disk"), let mark = text.lastIndex(of: "p"), let selector = DiskSelector(String(text[..<mark])),
+    guard text.hasPrefix("disk"), let mark = text.lastIndex(of: "p"),
+      let selector = DiskSelector(String(text[..<mark])),
       let partition = Int(text[text.index(after: mark)...]), partition > 0
     else { return nil }
     return (selector, partition)

@@ -21,6 +21,8 @@ extension GatewayError {
     case .uplink(let uplink, let text): self.init(.failed, what: what, why: "uplink \(uplink): \(text)")
     case .tap(let name, let cause): self.init(cause, what: what, where: "uplink tap:\(name): ")
     case .controller(let text): self.init(.usage, what: what, why: text)
+    case .exists: self.init(.busy, what: what, why: "\(error)")
+    case .absent: self.init(.notFound, what: what, why: "\(error)")
     }
   }
 
@@ -50,6 +52,11 @@ extension GatewayError {
     case .system, .fault: .failed
     default: .usage
     }
+  }
+
+  /// Whether somebody else drives a device that could not be opened.
+  static func kind(of error: ChannelError) -> Kind {
+    if case .system(_, .EBUSY) = error { .busy } else { .failed }
   }
 
   /// A failure to reach a bus.

@@ -6,9 +6,11 @@ import VMBusServer
 public enum HostProcess {
   /// Runs the host; returns when it was told to end.
   ///
-  /// - Parameter log: gets a line for each thing worth knowing; from any thread.
+  /// - Parameters:
+  ///   - control: path of a Unix socket at which it takes commands; nil for none.
+  ///   - log: gets a line for each thing worth knowing; from any thread.
   public static func run(
-    _ configuration: HostConfiguration, log: @escaping @Sendable (String) -> Void
+    _ configuration: HostConfiguration, control: String? = nil, log: @escaping @Sendable (String) -> Void
   ) throws(GatewayError) {
     let what = "host"
     guard let path = configuration.listen else {
@@ -28,10 +30,17 @@ public enum HostProcess {
     do throws(SyntheticHostError) {
       host = try SyntheticHost(configuration, settings: settings)
       try host.listen()
+      do throws(SyntheticHostError) {
+        if let control { try host.takeCommands(at: control) }
+      } catch {
+        host.stop()
+        throw error
+      }
     } catch {
       throw GatewayError(error, what: what)
     }
     log("listening at \(path)")
+    if let control { log("commands at \(control)") }
     while signals.next() == nil { _ = waitForInput([signals.descriptor], milliseconds: -1) }
     host.stop()
     log("ended")

@@ -21,19 +21,22 @@ extension HyperVGuest {
     let mounts = (try? mountTable(at: procfs + "/self/mountinfo")) ?? []
     let swaps = ((try? readTextFile(procfs + "/swaps")) ?? "").split(separator: "\n").dropFirst()
       .compactMap { $0.split(separator: " ").first.map(String.init) }
-    for name in blockDevices(of: device) {
-      let all = [name] + holders(of: name)
-      for part in all {
+    let names = blockDevices(of: device)
+    // What people know their disks by is looked for first.
+    for name in names {
+      for part in [name] + holders(of: name) {
         let through = part == name ? "" : " (through \(part))"
         let paths = [devicePath(part), mapperPath(part)].compactMap { $0 }
-        let numbers = readAttribute("class/block/\(part)/dev")
-        if let mount = mounts.first(where: { paths.contains($0.source) || $0.device == numbers }) {
+        let number = readAttribute("class/block/\(part)/dev")
+        if let mount = mounts.first(where: { paths.contains($0.source) || $0.device == number }) {
           let place = mount.target == "/" ? "the root filesystem" : "the filesystem mounted at \(mount.target)"
           return "its disk \(name) carries \(place)\(through)"
         }
         if swaps.contains(where: { paths.contains($0) }) { return "its disk \(name) carries swap space\(through)" }
       }
-      if all.count > 1 { return "its disk \(name) is part of \(all[1])" }
+    }
+    for name in names {
+      if let holder = holders(of: name).first { return "its disk \(name) is part of \(holder)" }
       if isBlockDeviceInUse(devicePath(name)) { return "its disk \(name) is in use" }
     }
     return nil

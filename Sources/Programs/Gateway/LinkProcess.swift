@@ -66,9 +66,9 @@ public final class LinkProcess: Sendable {
     try throwIfToldToEnd()
     report(.progress("bringing the NIC up"))
     let log = log
+    let device = try NICSelector(claim == nil ? request.nic : nil).choose(from: bus.devices, what: what)
     let link = try SyntheticLink(
-      device: try NICSelector(claim == nil ? request.nic : nil).choose(from: bus.devices, what: what), bus: bus.guest,
-      options: tapOptions(queueCount), mac: request.mac, what: what
+      device: device, bus: bus.guest, options: tapOptions(queueCount), mac: request.mac, what: what
     ) { log.write($0) }
     defer { link.close() }
     bus.observe { [weak link] event in

@@ -170,7 +170,8 @@ public final class MountProcess: Sendable {
     _ drivers: DiskDrivers, _ claims: inout ControllerClaims?
   ) throws(GatewayError) -> NamedDisk {
     var options = StorvscOptions()
-    options.subChannelCount = workerCount
+    // With one worker none, for kernels that do not get along with them.
+    options.subChannelCount = request.bus == .hyperv ? workerCount - 1 : workerCount
     options.outageMilliseconds = request.reconnectSeconds * 1000
     let controllers = try drivers.openControllers(options: options, what: what)
     let disks = nameDisks(controllers)

@@ -19,6 +19,7 @@ extension RuntimeDirectory {
       cleaned.append(name)
     }
     cleanUpStaleLinks()
+    HyperVGuest().repairAttachments(in: self)
     return cleaned
   }
 

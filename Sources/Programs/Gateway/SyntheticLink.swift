@@ -59,7 +59,7 @@ final class SyntheticLink: Sendable {
         .busy, what: what, why: "the NIC \(device.offer.instance) can't be opened; another guest may have it",
         advice: "bring it down there, or name another NIC")
     } catch {
-      throw GatewayError(.failed, what: what, why: "the NIC does not come up: \(error)")
+      throw GatewayError(GatewayError.kind(of: error), what: what, why: "the NIC does not come up: \(error)")
     }
     let adapter = adapter
     do throws(GatewayError) {

@@ -1,69 +1,46 @@
-import Block
-public import DiskImage
-public import LinuxIO
-import Storvsp
-public import TapLink
-import VMBusProtocol
+import LinuxIO
+import Synchronization
+public import VMBusProtocol
 public import VMBusServer
 
-/// A synthetic host: disk images behind SCSI controllers, and NICs with a switch behind them, on a VMBus server.
+/// A synthetic host: disk images behind SCSI controllers, NICs with a switch behind them, and integration services, on a
+/// VMBus server. What it offers can be changed while it runs, from any thread.
 public final class SyntheticHost: Sendable {
   /// The bus; an embedded guest attaches by its `embeddedTransport()`.
   public let server: VMBusServer
-  /// What is offered.
+  /// What was offered at first.
   public let configuration: HostConfiguration
-  private let networks: HostNetworks
-  private let images: [any OpenedImage]
+  /// The integration services.
+  public let services: HostServices
+  let controllers: HostControllers
+  let networks: HostNetworks
+  private let control = Mutex<HostControl?>(nil)
 
   /// Opens the images and uplinks and offers the devices; guests can attach by `server` from now on.
   ///
   /// - Parameters:
-  ///   - configuration: the disks and networks.
+  ///   - configuration: the disks, networks and services.
   ///   - settings: of the bus.
+  ///   - referenceTime: the reference counter of the virtual machine now, in units of 100 ns, for time synchronization;
+  ///     nil where it is not known.
   /// - Throws: the first disk or network that can't be served.
   public init(
-    _ configuration: HostConfiguration, settings: VMBusServer.Settings = VMBusServer.Settings()
+    _ configuration: HostConfiguration, settings: VMBusServer.Settings = VMBusServer.Settings(),
+    referenceTime: (@Sendable () -> UInt64)? = nil
   ) throws(SyntheticHostError) {
     self.configuration = configuration
-    var controllers: [SCSIController] = []
-    var images: [any OpenedImage] = []
-    for description in configuration.controllers {
-      var options = SCSIControllerOptions()
-      options.maximumSubChannelCount = 64
-      let controller = SCSIController(instance: description.id, options: options)
-      for disk in description.disks { images.append(try Self.add(disk, to: controller)) }
-      controllers.append(controller)
-    }
-    self.images = images
-    networks = try HostNetworks(configuration.networks)
     server = VMBusServer(settings)
-    for controller in controllers { _ = server.add(controller) }
-    for nic in networks.nics { _ = server.add(nic) }
-  }
-
-  private static func add(
-    _ disk: DiskConfiguration, to controller: SCSIController
-  ) throws(SyntheticHostError) -> any OpenedImage {
-    var options = DiskImage.Options()
-    options.isReadOnly = disk.readOnly
-    options.sectorByteCount = disk.sectorSize
-    options.serial = disk.serial
-    options.cache =
-      switch disk.cache {
-      case .automatic: .automatic
-      case .buffered: .buffered
-      case .direct: .direct
-      }
-    let image: any OpenedImage
-    do throws(DiskImageError) { image = try DiskImage.open(disk.image, options: options) } catch {
-      throw .image(disk.image, error)
-    }
-    do throws(SCSIController.ConfigurationError) {
-      try controller.addDisk(lun: UInt8(disk.lun), target: UInt8(disk.target), device: image)
+    controllers = HostControllers(server: server)
+    networks = HostNetworks(server: server)
+    services = HostServices(configuration.services, referenceTime: referenceTime)
+    do throws(SyntheticHostError) {
+      for controller in configuration.controllers { try controllers.add(controller) }
+      for network in configuration.networks { try networks.add(network, planned: configuration.networks) }
     } catch {
-      throw .controller("\(error)")
+      networks.close()
+      throw error
     }
-    return image
+    services.offer(by: server)
   }
 
   /// Listens at the socket of the configuration.
@@ -71,54 +48,101 @@ public final class SyntheticHost: Sendable {
   /// - Throws: `.listen`; a socket that nobody listens at is replaced.
   public func listen() throws(SyntheticHostError) {
     guard let path = configuration.listen else { return }
-    do throws(Errno) {
-      do throws(Errno) { try server.listen(at: path) } catch .EADDRINUSE {
-        guard try isAbandonedSocket(path) else { throw .EADDRINUSE }
-        try removeFile(path)
-        try server.listen(at: path)
-      }
-    } catch {
-      throw .listen(path, error)
+    do throws(Errno) { try server.listen(at: path) } catch { throw .listen(path, error) }
+  }
+
+  /// Takes commands at a Unix socket until `stop`; see `HostControl`.
+  ///
+  /// - Throws: `.listen`; a socket that nobody listens at is replaced.
+  public func takeCommands(at path: String) throws(SyntheticHostError) {
+    let started: HostControl
+    do throws(Errno) { started = try HostControl(self, path: path) } catch { throw .listen(path, error) }
+    let former = control.withLock { control in
+      let former = control
+      control = started
+      return former
     }
+    former?.close()
+    former?.join()
   }
 
   /// Lets all guests go, and stops listening.
   public func stop() {
+    let control = control.withLock { $0.take() }
+    // Commands that wait for a guest end with it.
+    control?.close()
     server.stop()
+    controllers.close()
     networks.close()
-    // An image that can't be closed is as after a crash: its log is replayed when it is opened again.
-    for image in images { try? image.close() }
-    if let path = configuration.listen { try? removeFile(path) }
+    control?.join()
   }
 
-  /// Whether a socket file was left behind by a process that is gone.
-  private func isAbandonedSocket(_ path: String) throws(Errno) -> Bool {
-    do throws(Errno) { _ = try PacketSocket.connect(to: path) } catch { return error == .ECONNREFUSED }
-    return false
-  }
-}
+  // MARK: Changes
 
-/// Why a synthetic host can't run.
-public enum SyntheticHostError: Error, Sendable, CustomStringConvertible {
-  /// An image can't be served.
-  case image(String, DiskImageError)
-  /// The socket can't be listened at.
-  case listen(String, Errno)
-  /// An uplink can't be had, in words.
-  case uplink(Uplink, String)
-  /// The TAP of an uplink can't be had.
-  case tap(String, TapError)
-  /// The disks do not fit together.
-  case controller(String)
+  /// The controllers with their disks, as they are now.
+  public var currentControllers: [ControllerConfiguration] { controllers.configurations }
 
-  /// What is wrong, in words.
-  public var description: String {
-    switch self {
-    case .image(let path, let error): "\(path): \(error)"
-    case .listen(let path, let errno): "listening at \(path): \(errno)"
-    case .uplink(let uplink, let text): "uplink \(uplink): \(text)"
-    case .tap(let name, let error): "uplink tap:\(name): \(error)"
-    case .controller(let text): text
+  /// The NICs, as they are now.
+  public var currentNetworks: [NetworkConfiguration] { networks.configurations.map(\.network) }
+
+  /// Offers a controller with its disks.
+  ///
+  /// - Throws: the first disk that can't be served; `.exists` for an id that is taken.
+  public func addController(_ controller: ControllerConfiguration) throws(SyntheticHostError) {
+    if currentNetworks.contains(where: { $0.id == controller.id }) {
+      throw .exists("a device with the id \(controller.id)")
     }
+    try controllers.add(controller)
+  }
+
+  /// Takes a controller back from all guests, with its disks. Returns when they are released, or after some seconds.
+  ///
+  /// - Throws: `.absent`.
+  public func removeController(_ id: GUID) throws(SyntheticHostError) { try controllers.remove(id) }
+
+  /// Attaches a disk to a controller; guests are told.
+  ///
+  /// - Throws: why it can't be served; `.exists` for an address that is taken, `.absent` without such a controller.
+  public func addDisk(_ disk: DiskConfiguration, to controller: GUID) throws(SyntheticHostError) {
+    try controllers.addDisk(disk, to: controller)
+  }
+
+  /// Takes a disk away; guests are told. Commands that run end normally. Returns when its image is released, or after some
+  /// seconds.
+  ///
+  /// - Throws: `.absent`.
+  public func removeDisk(target: Int, lun: Int, from controller: GUID) throws(SyntheticHostError) {
+    try controllers.removeDisk(target: target, lun: lun, from: controller)
+  }
+
+  /// Makes the image of a disk longer or shorter; guests are told.
+  ///
+  /// - Throws: `.absent`; `.image` for a length that is not possible.
+  public func resizeDisk(
+    target: Int, lun: Int, of controller: GUID, byteCount: UInt64
+  ) throws(SyntheticHostError) {
+    try controllers.resizeDisk(target: target, lun: lun, of: controller, byteCount: byteCount)
+  }
+
+  /// Offers a NIC.
+  ///
+  /// - Throws: `.uplink` or `.tap` when the uplink can't be had; `.exists` for an id or a MAC address that is taken.
+  public func addNetwork(_ network: NetworkConfiguration) throws(SyntheticHostError) {
+    if currentControllers.contains(where: { $0.id == network.id }) {
+      throw .exists("a device with the id \(network.id)")
+    }
+    try networks.add(network)
+  }
+
+  /// Takes a NIC back from its guest. Returns when the guest's end is closed, or after some seconds.
+  ///
+  /// - Throws: `.absent`.
+  public func removeNetwork(_ id: GUID) throws(SyntheticHostError) { try networks.remove(id) }
+
+  /// Plugs the cable of a NIC in, or pulls it out.
+  ///
+  /// - Throws: `.absent`.
+  public func setCarrier(_ isUp: Bool, of id: GUID) throws(SyntheticHostError) {
+    try networks.setConnected(isUp, id)
   }
 }

@@ -34,6 +34,7 @@ public final class VirtualMachine: Sendable {
   private let end: MachineEnd
   private let console: SerialPort
   private let commands: GuestCommandPort
+  private let machine: KVMMachine
   private let runningCount = Atomic<Int>(0)
   private let threads = Mutex<[WorkerThread]>([])
 
@@ -96,6 +97,7 @@ public final class VirtualMachine: Sendable {
       MachineProcessor(
         processor: processor, gate: gate, ports: ports, memory: memory.shared.memory, guest: guest, end: end)
     }
+    self.machine = machine
     self.guest = guest
     self.hypervisor = hypervisor
     self.end = end
@@ -153,6 +155,9 @@ public final class VirtualMachine: Sendable {
 
   /// Readable when the machine has ended: call `wait` then.
   public var endDescriptor: Int32 { end.descriptor }
+
+  /// The guest's reference counter, in units of 100 ns.
+  public var referenceTime: UInt64 { machine.referenceTime }
 
   /// Gives the guest input at its first serial port.
   public func type(_ bytes: [UInt8]) {

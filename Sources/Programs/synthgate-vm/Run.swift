@@ -36,7 +36,10 @@ struct Run: ParsableCommand {
   @Option(help: "Which channels get monitor ids: all or none. uio_hv_generic of Linux before 6.10 needs them.")
   var monitor = MonitorChoice.none
 
-  @Flag(help: "Lets the guest give commands to its host at its second serial port (ttyS1).")
+  @Option(help: "A Unix socket at which the host takes commands; see `synthgate-vm ctl`.")
+  var control: String?
+
+  @Flag(help: "Let the guest, too, give such commands, as lines at its second serial port (ttyS1).")
   var guestControl = false
 
   @Flag(help: "Tell on standard error what happens on the bus.")
@@ -55,12 +58,17 @@ struct Run: ParsableCommand {
     }
     let signals = try orFail { () throws(Errno) in try SignalQueue([2, 15]) }
     let offered = try hostConfiguration()
+    let clock = GuestClock()
     let host: SyntheticHost
-    do throws(SyntheticHostError) { host = try SyntheticHost(offered, settings: settings) } catch {
+    do throws(SyntheticHostError) {
+      host = try SyntheticHost(offered, settings: settings, referenceTime: { clock.now })
+      if let control { try host.takeCommands(at: control) }
+    } catch {
       throw Failure(code: 1, text: "\(error)")
     }
     defer { host.stop() }
     let exitChoice = ExitChoice()
+    let mayCommand = guestControl
     let machine: VirtualMachine
     do throws(MachineError) {
       machine = try VirtualMachine(machineConfiguration, server: host.server) { byte in
@@ -70,13 +78,15 @@ struct Run: ParsableCommand {
           exitChoice.set(code)
           return "ok"
         }
-        return "error: `\(line)` is no command that a guest may give"
+        guard mayCommand else { return "error the host takes no commands of the guest (--guest-control)" }
+        return host.perform(command: line)
       }
     } catch {
       throw Failure(error)
     }
-    let outcome = try serve(machine, signals: signals)
-    host.stop()
+    clock.machine.withLock { $0 = machine }
+    let outcome = try serve(machine, host: host, signals: signals)
+    clock.machine.withLock { $0 = nil }
     try finish(outcome, chosen: exitChoice.value)
   }
 
@@ -120,11 +130,14 @@ struct Run: ParsableCommand {
         NetworkConfiguration(
           id: NetworkConfiguration.defaultID(index), mac: NetworkConfiguration.defaultAddress(index), uplink: uplink))
     }
+    if host.services.isEmpty { host.services = Set(ServiceChoice.allCases) }
     return host
   }
 
-  /// Runs the machine until it ends; a signal ends it.
-  private func serve(_ machine: VirtualMachine, signals: SignalQueue) throws -> MachineOutcome {
+  /// Runs the machine until it ends. The first signal asks the guest to shut down, if it listens; the next one pulls the plug.
+  private func serve(
+    _ machine: VirtualMachine, host: SyntheticHost, signals: SignalQueue
+  ) throws -> MachineOutcome {
     let terminal = isTerminalDescriptor(0) ? try? RawTerminal(descriptor: 0) : nil
     defer { terminal?.restore() }
     do throws(MachineError) { try machine.start() } catch {
@@ -134,11 +147,15 @@ struct Run: ParsableCommand {
     }
     var keys = ConsoleKeys(hasEscape: terminal != nil)
     var isInputOpen = true
+    var isAsked = false
     while true {
       let descriptors = [machine.endDescriptor, signals.descriptor] + (isInputOpen ? [0] : [])
       let ready = waitForInput(descriptors, milliseconds: -1)
       if ready & 1 != 0 { break }
-      if ready & 2 != 0, signals.next() != nil { machine.stop() }
+      if ready & 2 != 0, signals.next() != nil {
+        if isAsked || host.perform(command: "shutdown") != "ok" { machine.stop() }
+        isAsked = true
+      }
       if ready & 4 != 0 {
         let bytes = (try? readAvailable(0)) ?? []
         if bytes.isEmpty { isInputOpen = false }
@@ -160,6 +177,13 @@ struct Run: ParsableCommand {
     case .stopped: throw Failure(code: 1, text: "stopped before the guest had switched itself off")
     }
   }
+}
+
+/// The clock of a machine that is made after the host which tells its guest the time.
+final class GuestClock: Sendable {
+  let machine = Mutex<VirtualMachine?>(nil)
+
+  var now: UInt64 { machine.withLock { $0?.referenceTime ?? 0 } }
 }
 
 /// The exit code that a guest has chosen.

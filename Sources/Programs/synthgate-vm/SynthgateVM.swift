@@ -24,7 +24,7 @@ struct SynthgateVM: ParsableCommand {
       permitted; 70 the guest has crashed; 71 it has reset itself.
       """,
     version: "0.1.0",
-    subcommands: [Run.self],
+    subcommands: [Run.self, Ctl.self],
     defaultSubcommand: Run.self)
 
   static func main() {

@@ -52,8 +52,11 @@ struct Detach: ParsableCommand {
   }
 
   func run() throws {
+    var count = 0
     try detachDevices(devices) { report in
       writeLine("\(report.name): back with \(report.to ?? "no driver")")
+      count += 1
     }
+    if count == 0 { writeLine("nothing is attached") }
   }
 }

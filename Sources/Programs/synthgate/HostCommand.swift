@@ -16,11 +16,23 @@ struct Host: ParsableCommand {
         networks:
           - { mac: "00:15:5d:00:00:01", uplink: "tap:vsw0", mtu: 9000, queues: 4 }
           - { mac: "00:15:5d:00:00:02", uplink: "responder:10.77.0.1/24" }
-      NICs with the same uplink (or the same `switch: NAME`) reach each other.
+        services: [shutdown, heartbeat, timesync, kvp]
+      NICs with the same uplink (or the same `switch: NAME`) reach each other. Services are for guests with `hv_utils`;
+      none is offered unless it is named.
+
+      Commands at the control socket, one a line, each answered by a line `ok ...` or `error ...`:
+        disk add CONTROLLER T:L IMAGE [readOnly]   disk remove CONTROLLER T:L   disk resize CONTROLLER T:L BYTES
+        controller add GUID   controller remove CONTROLLER
+        nic add UPLINK [MAC]   nic remove NIC   nic carrier NIC up|down
+        shutdown   restart   heartbeat   kvp addresses   kvp list   kvp get KEY   status
+      CONTROLLER is a GUID or an index from 0, NIC one of these or a MAC address.
       """)
 
   @Option(help: "The configuration file.")
   var config = "/etc/synthgate/host.yaml"
+
+  @Option(help: "A Unix socket at which the running host takes commands.")
+  var control: String?
 
   @Flag(help: "Only check the configuration.")
   var check = false
@@ -35,6 +47,6 @@ struct Host: ParsableCommand {
       print("\(config): all right, \(diskCount) disks, \(configuration.networks.count) networks")
       return
     }
-    try HostProcess.run(configuration) { writeLine($0) }
+    try HostProcess.run(configuration, control: control) { writeLine($0) }
   }
 }

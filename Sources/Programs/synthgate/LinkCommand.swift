@@ -112,7 +112,9 @@ struct LinkUp: ParsableCommand {
   }
 
   private var detachedArguments: [String] {
-    var arguments = ["link", "up", "--report-on-descriptor3", "--bus", bus.forLink(hasUplink: uplink != nil).text, "--mtu", "\(mtu)"]
+    var arguments = [
+      "link", "up", "--report-on-descriptor3", "--bus", bus.forLink(hasUplink: uplink != nil).text, "--mtu", "\(mtu)",
+    ]
     arguments += ["--reconnect", "\(reconnect)"]
     if let nic { arguments += ["--nic", nic] }
     if let uplink { arguments += ["--uplink", uplink.description] }

@@ -68,6 +68,11 @@ public protocol OpenedImage: BlockDevice {
   @discardableResult
   func refreshSize() -> Bool
 
+  /// Gives the disk another capacity; any thread may call it. Bytes that come read as zeros.
+  ///
+  /// - Throws: `.length` for a size or an image with which this is not possible.
+  func resize(to byteCount: UInt64) throws(DiskImageError)
+
   /// Writes what is still to be written and marks the image as closed properly; all queues must be closed before, and
   /// nothing may be done with it afterwards. It is done when the last reference ends, too, but then nobody sees an error.
   ///

@@ -25,6 +25,8 @@ public enum DiskImageError: Error, Equatable, Sendable, CustomStringConvertible 
   case sectorSize(Int, needed: Int)
   /// The image is damaged, or needs what this program can't do, or its chain is broken.
   case fault(ImageFault)
+  /// It can't be given that length, in words.
+  case length(String)
   /// The system refused.
   case system(what: String, Errno)
 
@@ -43,6 +45,7 @@ public enum DiskImageError: Error, Equatable, Sendable, CustomStringConvertible 
     case .unsupportedFormat(let format): "the format \(format) is not supported yet"
     case .sectorSize(let size, let needed): "a sector size of \(size) bytes is not possible; \(needed) is"
     case .fault(let fault): "\(fault)"
+    case .length(let problem): problem
     case .system(let what, let errno): "can't \(what): \(errno)"
     }
   }
@@ -62,7 +65,7 @@ public enum DiskImageError: Error, Equatable, Sendable, CustomStringConvertible 
     case .unsupportedFormat: "convert it with qemu-img convert -O raw"
     case .fault: ""
     case .sectorSize(_, let needed): "use a sector size of \(needed)"
-    case .system: ""
+    case .length, .system: ""
     }
   }
 

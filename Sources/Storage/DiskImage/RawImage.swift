@@ -7,7 +7,7 @@ import Synchronization
 ///
 /// The image stays locked while it is open: exclusively, or shared when it is read-only. The lock belongs to the open file
 /// that all writes in flight use, so that the kernel frees it when the process dies, but not before its I/O has ended.
-/// Nothing that is done here changes the length of the file.
+/// Nothing but `resize` changes the length of the file.
 public final class RawImage: OpenedImage {
   /// The file as every write, flush and allocation sees it; it holds the lock.
   let file: OwnedDescriptor
@@ -152,6 +152,36 @@ public final class RawImage: OpenedImage {
       state.info.byteCount = now
       byteCount.store(now, ordering: .releasing)
       return true
+    }
+  }
+
+  /// Gives the file another length, and with it the disk another capacity; any thread may call it. Bytes that come read as
+  /// zeros. What a guest still writes behind a new end while the file becomes shorter may make it longer again, with a
+  /// disk of the new capacity all the same. A block device can't be changed here: `byteCount` must be what it has become.
+  ///
+  /// - Throws: `.length` for a size that is not possible, `.system` when the file can't be changed.
+  public func resize(to byteCount: UInt64) throws(DiskImageError) {
+    guard let facts = try? FileInfo(descriptor: file.number) else { throw .system(what: "look at it", .EBADF) }
+    try state.withLock { state throws(DiskImageError) in
+      let sector = UInt64(state.info.sectorByteCount)
+      guard !state.info.isReadOnly else { throw .length("it is served read-only") }
+      guard byteCount > 0, byteCount % sector == 0, byteCount <= UInt64(Int64.max) else {
+        throw .length("\(byteCount) bytes are not a whole number of sectors of \(sector) bytes")
+      }
+      if facts.kind == .blockDevice {
+        guard facts.byteCount == byteCount else {
+          throw .length("it is a block device of \(facts.byteCount) bytes: change that one first")
+        }
+      } else {
+        // A queue must never see more than the file has.
+        if byteCount < state.info.byteCount { self.byteCount.store(byteCount, ordering: .releasing) }
+        do throws(Errno) { try file.truncate(to: byteCount) } catch {
+          self.byteCount.store(state.info.byteCount, ordering: .releasing)
+          throw .system(what: "change its length", error)
+        }
+      }
+      state.info.byteCount = byteCount
+      self.byteCount.store(byteCount, ordering: .releasing)
     }
   }
 }

@@ -101,17 +101,11 @@ public final class StorvscController: Sendable {
     let limit = min(options.maximumTransferByteCount, max(4096, (primary.maximumOutgoingByteCount - 256) / 8 * 4096))
     let session = try exchange.initialize(maximumTransferByteCount: limit)
     var channels = [primary]
-    let count = min(subChannelCount, session.maximumSubChannelCount)
+    let count = min(subChannelCount, session.maximumSubChannelCount, device.maximumSubChannelCount)
     guard count > 0 else { return (channels, session) }
     try exchange.createSubChannels(count)
-    for index in 1...count {
-      // A sub-channel that does not come is no reason to do without the others.
-      guard
-        let channel = try? device.openSubChannel(
-          index, ringByteCount: options.ringByteCount, milliseconds: options.stepMilliseconds)
-      else { break }
-      channels.append(channel)
-    }
+    channels += try device.openSubChannels(
+      count, ringByteCount: options.ringByteCount, milliseconds: options.stepMilliseconds)
     return (channels, session)
   }
 

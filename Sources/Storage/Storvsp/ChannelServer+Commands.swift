@@ -12,8 +12,9 @@ extension ChannelServer {
   ) {
     guard let place, let unit = units[place] else { return executeAbsent(cdb, request, &buffer, address) }
     let opcode = cdb.opcode
+    // Linux's hv_storvsc takes a MODE SENSE(6) that failed for one that answered zeros, and the write cache for none.
     if unit.nexus.hasAttention, opcode != .inquiry, opcode != .reportLUNs, opcode != .requestSense,
-      let attention = unit.nexus.takeAttention()
+      opcode != .modeSense6, let attention = unit.nexus.takeAttention()
     {
       return answer(address, .checkCondition(attention.sense))
     }

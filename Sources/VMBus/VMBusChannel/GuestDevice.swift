@@ -36,6 +36,15 @@ public protocol GuestDevice: AnyObject, Sendable {
   /// - Throws: `.refused`, `.timedOut`, `.lost`.
   func openSubChannel(_ index: Int, ringByteCount: Int, milliseconds: Int) throws(ChannelError) -> Channel
 
+  /// The most sub-channels that the driver may ask the host for.
+  var maximumSubChannelCount: Int { get }
+
+  /// Opens the sub-channels 1 to `count`, which the driver asked for in the device's own protocol, as far as they come. Until
+  /// it answers the driver must not use the other channels.
+  ///
+  /// - Throws: `.lost` or `.system` when the device is of no use any more.
+  func openSubChannels(_ count: Int, ringByteCount: Int, milliseconds: Int) throws(ChannelError) -> [Channel]
+
   /// Announces memory of `allocateMemory` or `allocateBuffer` to the host under a number of its own, for protocols that name buffers so.
   ///
   /// - Parameter slice: whole pages, at most 8190 of them: what the 16-bit length of GPADL_HEADER can say.
@@ -61,6 +70,23 @@ public enum BufferPurpose: Sendable {
 }
 
 extension GuestDevice {
+  /// As many as the host gives.
+  public var maximumSubChannelCount: Int { .max }
+
+  /// One after the other: a sub-channel that does not come is no reason to do without those before it.
+  public func openSubChannels(
+    _ count: Int, ringByteCount: Int, milliseconds: Int
+  ) throws(ChannelError) -> [Channel] {
+    var channels: [Channel] = []
+    for index in 0..<count {
+      guard
+        let channel = try? openSubChannel(index + 1, ringByteCount: ringByteCount, milliseconds: milliseconds)
+      else { break }
+      channels.append(channel)
+    }
+    return channels
+  }
+
   /// Ordinary memory of the bus, which is announced by `createGPADL`.
   public func allocateBuffer(_ purpose: BufferPurpose, byteCount: Int) throws(ChannelError) -> MemorySlice {
     try allocateMemory(byteCount: byteCount)

@@ -32,6 +32,8 @@ struct ServerChannel: Sendable {
   var isEndClosing = false
   /// The GPADL of the rings of `end`.
   var ringGPADL: UInt32 = 0
+  /// The guest is to be told that the channel is rescinded, as soon as the end is closed.
+  var owesRescind = false
   /// A rescinded channel whose relid the guest has given back, while its end was still closing.
   var isReleasedByGuest = false
 
@@ -197,7 +199,12 @@ extension ServerConnection {
     }
     channels[relid]?.state = .revoked
     closeEnd(of: relid)
-    send(.rescind(relid: relid))
+    // A guest that is told frees the rings and buffers at once: Linux tears no GPADL down then, and so waits for nothing.
+    if channel.hasEnd {
+      channels[relid]?.owesRescind = true
+    } else {
+      send(.rescind(relid: relid))
+    }
   }
 
   mutating func revokeSubChannels(of device: DeviceKey) {
@@ -207,8 +214,12 @@ extension ServerConnection {
     }
   }
 
-  /// A rescinded channel goes when the guest has given its relid back and the host's end is closed.
+  /// A rescinded channel goes when the host's end is closed and the guest has given its relid back.
   private mutating func finishRevocation(_ relid: UInt32) {
+    if let channel = channels[relid], channel.isRevoked, channel.owesRescind, !channel.hasEnd {
+      channels[relid]?.owesRescind = false
+      if !channel.isReleasedByGuest { send(.rescind(relid: relid)) }
+    }
     guard let channel = channels[relid], channel.isRevoked, channel.isReleasedByGuest, !channel.hasEnd else { return }
     if channel.state == .reoffered {
       dropGPADLs(of: relid)

@@ -119,7 +119,8 @@ public final class VMBusServer: Sendable {
     } catch {
       guard error == .EADDRINUSE else { throw error }
     }
-    // What a host left behind that was killed refuses connections; everything else stays.
+    // What a host left behind that was killed is a socket and refuses connections; everything else stays.
+    guard isSocketFile(path) else { throw .EADDRINUSE }
     do throws(Errno) {
       _ = try PacketSocket.connect(to: path)
     } catch {

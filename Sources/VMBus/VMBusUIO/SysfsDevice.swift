@@ -11,6 +11,8 @@ public struct SysfsDevice: Sendable, Equatable {
     public let subChannelIndex: Int
     /// The bit in the monitor page by which the guest signals; nil when it has none.
     public let monitor: UInt8?
+    /// Whether the kernel has rings for it: the attributes of rings that are not there can't be read.
+    public let hasRings: Bool
     /// The file by which the rings can be mapped; nil unless the kernel made one.
     public let ringPath: String?
   }
@@ -56,7 +58,8 @@ public struct SysfsDevice: Sendable, Equatable {
     let opened: UInt64 = 3
     isOpen = readNumber(path + "/state") == opened
     channels = Self.channels(path)
-    uio = directoryEntries(path + "/uio").sorted().lazy
+    uio =
+      directoryEntries(path + "/uio").sorted().lazy
       .compactMap { SysfsUIO(name: $0, path: "\(path)/uio/\($0)") }.first
   }
 
@@ -71,6 +74,7 @@ public struct SysfsDevice: Sendable, Equatable {
       let hasRing = directoryEntries("\(directory)/\(name)").contains("ring")
       return Channel(
         relid: relid, subChannelIndex: Int(clamping: index), monitor: monitor("\(directory)/\(name)"),
+        hasRings: readAttribute("\(directory)/\(name)/in_mask") != nil,
         ringPath: hasRing ? "\(directory)/\(name)/ring" : nil)
     }.sorted { ($0.subChannelIndex, $0.relid) < ($1.subChannelIndex, $1.relid) }
   }

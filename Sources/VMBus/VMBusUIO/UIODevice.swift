@@ -75,16 +75,30 @@ public final class UIODevice: GuestDevice {
 
   /// Opens the primary channel. The length of the rings is the kernel's.
   ///
-  /// - Throws: `.refused` while another process has the device open, `.lost`, `.system`.
+  /// - Throws: `.system`, with EBUSY while another process has the device open; `.lost`.
   public func openPrimary(ringByteCount: Int) throws(ChannelError) -> Channel {
     try session().primary(pageTable: pool.range.pageTable)
   }
 
-  /// Opens sub-channel `index`.
+  /// Not possible alone: see `openSubChannels`.
   ///
-  /// - Throws: `.timedOut`, `.lost`; `.refused` where this kernel can't signal sub-channels.
+  /// - Throws: `.refused`.
   public func openSubChannel(_ index: Int, ringByteCount: Int, milliseconds: Int) throws(ChannelError) -> Channel {
-    try session().subChannel(index, pageTable: pool.range.pageTable, bus: bus, milliseconds: milliseconds)
+    throw .refused(what: "one sub-channel alone", status: MessageStatus.unspecifiedFailure.rawValue)
+  }
+
+  /// None for a device without a monitor id.
+  ///
+  /// The host of such a device is signalled by a system call, and kernels that signal sub-channels thus go through all of
+  /// them in the same call, right after the primary one: seen with 6.12.95, they follow a null pointer when the host has
+  /// answered the request for sub-channels meanwhile. Nothing that a program does can keep the two apart.
+  public var maximumSubChannelCount: Int { found.monitor == nil ? 0 : .max }
+
+  /// Opens the sub-channels 1 to `count`, as far as they come and this kernel can signal them.
+  ///
+  /// - Throws: `.lost`; `.system` when the kernel has not opened what the host has offered: the device is lost then.
+  public func openSubChannels(_ count: Int, ringByteCount: Int, milliseconds: Int) throws(ChannelError) -> [Channel] {
+    try session().subChannels(count, pageTable: pool.range.pageTable, bus: bus, milliseconds: milliseconds)
   }
 
   private func session() throws(ChannelError) -> UIOSession {

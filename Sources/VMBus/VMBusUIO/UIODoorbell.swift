@@ -9,14 +9,19 @@ import VMBusChannel
 final class UIODoorbell: Doorbell {
   private let file: UIOFile
   private let interruptMask: SharedWord32
+  private let isPossible: () -> Bool
 
-  /// - Parameter interruptMask: the word in the ring that this end reads.
-  init(_ file: UIOFile, interruptMask: SharedWord32) {
+  /// - Parameters:
+  ///   - interruptMask: the word in the ring that this end reads.
+  ///   - isPossible: whether the call may be made at all.
+  init(_ file: UIOFile, interruptMask: SharedWord32, isPossible: @escaping () -> Bool = { true }) {
     self.file = file
     self.interruptMask = interruptMask
+    self.isPossible = isPossible
   }
 
   func ring() {
+    guard isPossible() else { return }
     let mask = interruptMask.loadRelaxed()
     // A device that is gone is noticed by whoever waits for it.
     try? file.setInterrupts(enabled: true)

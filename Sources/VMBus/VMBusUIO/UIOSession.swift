@@ -31,7 +31,7 @@ final class UIOSession: Sendable {
 
   /// Opens the device. The kernel then opens the primary channel.
   ///
-  /// - Throws: `.refused` when somebody else has it open; `.lost` when it is gone; `.system`.
+  /// - Throws: `.system` with EBUSY when somebody else has it open; `.lost` when it is gone; `.system` otherwise.
   init(_ device: SysfsDevice, deviceDirectory: String, bus: SysfsBus) throws(ChannelError) {
     guard let uio = device.uio, let ringMap = uio.rings else { throw .lost }
     guard systemPageByteCount() == pageByteCount else {
@@ -39,8 +39,11 @@ final class UIOSession: Sendable {
     }
     let settled = Self.settle(device, bus)
     if settled.isOpen {
-      throw .refused(
-        what: "OPEN_CHANNEL: another process drives the device", status: MessageStatus.unspecifiedFailure.rawValue)
+      throw .system(what: "another process drives the device", .EBUSY)
+    }
+    // To signal the host is to write the masks of all channels, also of those that have no rings any more.
+    if settled.channels.count > 1, settled.monitor == nil {
+      throw .system(what: "sub-channels of the last user have not gone yet", .EBUSY)
     }
     self.device = settled
     self.uio = uio
@@ -61,7 +64,7 @@ final class UIOSession: Sendable {
   /// Waits for the sub-channels of the last session to go.
   private static func settle(_ device: SysfsDevice, _ bus: SysfsBus) -> SysfsDevice {
     var now = bus.device(device.instance) ?? device
-    let deadline = monotonicNanoseconds() + 2_000_000_000
+    let deadline = monotonicNanoseconds() + 3_000_000_000
     while now.isOpen || now.channels.count > 1, monotonicNanoseconds() < deadline {
       sleepThread(nanoseconds: 20_000_000)
       now = bus.device(device.instance) ?? now
@@ -93,50 +96,69 @@ final class UIOSession: Sendable {
       owner: self)
   }
 
-  /// The end of a sub-channel, waiting until the host has offered it and the kernel has opened it.
+  /// The ends of the sub-channels 1 to `count`, as far as the host offers and the kernel opens them in time.
   ///
-  /// - Throws: `.timedOut`, `.lost`; `.refused` where this kernel can't signal it.
-  func subChannel(
-    _ index: Int, pageTable: GuestPageTable?, bus: SysfsBus, milliseconds: Int
-  ) throws(ChannelError) -> Channel {
-    let (entry, path) = try awaitSubChannel(index, bus, milliseconds: milliseconds)
-    let own: UIOFile
-    let region: MemoryRegion
-    do throws(Errno) {
-      own = try UIOFile(path: node)
-      region = try Self.mapRing(at: path, mostByteCount: rings.byteCount)
-    } catch {
-      throw .system(what: "the rings of sub-channel \(index)", error)
+  /// Where a sub-channel has no monitor id it is signalled by a system call, which writes the interrupt masks of all
+  /// channels. Kernels follow a null pointer then for one that is offered and not open. So nothing is signalled until all
+  /// are open, and never again if one of them can't be opened.
+  ///
+  /// - Throws: `.lost`; `.system` when the kernel has not opened what the host has offered.
+  func subChannels(
+    _ count: Int, pageTable: GuestPageTable?, bus: SysfsBus, milliseconds: Int
+  ) throws(ChannelError) -> [Channel] {
+    var open: [(entry: SysfsDevice.Channel, region: MemoryRegion)] = []
+    var offered: [SysfsDevice.Channel] = []
+    let deadline = monotonicNanoseconds() + UInt64(max(0, milliseconds)) * 1_000_000
+    while open.count < count {
+      guard !isLost, let now = bus.device(device.instance) else { throw .lost }
+      offered = now.channels.filter { $0.subChannelIndex > 0 && !formerChannels.contains($0.relid) }
+      if let next = offered.first(where: { $0.subChannelIndex == open.count + 1 }),
+        let region = try mapRings(of: next)
+      {
+        open.append((next, region))
+        continue
+      }
+      guard monotonicNanoseconds() < deadline else { break }
+      sleepThread(nanoseconds: 5_000_000)
     }
+    let needsCall = device.monitor == nil || open.contains { $0.entry.monitor == nil }
+    if needsCall, offered.contains(where: { !$0.hasRings }) {
+      markLost()
+      throw .system(what: "the kernel did not open a sub-channel, and would crash at the next signal", .ENOMEM)
+    }
+    let isSignalled = needsCall && !open.isEmpty && signalsSubChannels(open[0].region)
+    var channels: [Channel] = []
+    for (entry, region) in open {
+      guard let channel = try subChannel(entry, region, isSignalled: isSignalled, pageTable) else { break }
+      channels.append(channel)
+    }
+    return channels
+  }
+
+  /// Nil where this kernel does not let a program signal it.
+  private func subChannel(
+    _ entry: SysfsDevice.Channel, _ region: MemoryRegion, isSignalled: Bool, _ pageTable: GuestPageTable?
+  ) throws(ChannelError) -> Channel? {
     let doorbell = monitorDoorbell(entry.monitor)
-    if doorbell == nil, !signalsSubChannels(region) {
-      throw .refused(
-        what: "sub-channel \(index), which this kernel does not let a program signal,",
-        status: MessageStatus.unspecifiedFailure.rawValue)
-    }
+    guard doorbell != nil || isSignalled else { return nil }
+    let own: UIOFile
+    do throws(Errno) { own = try UIOFile(path: node) } catch { throw .system(what: "opening \(node)", error) }
     return try channel(
       relid: entry.relid, rings: region, file: own, doorbell: doorbell, pageTable: pageTable,
       owner: SubChannelOwner(session: self, region: region, file: own))
   }
 
-  private func awaitSubChannel(
-    _ index: Int, _ bus: SysfsBus, milliseconds: Int
-  ) throws(ChannelError) -> (SysfsDevice.Channel, ring: String) {
-    let deadline = monotonicNanoseconds() + UInt64(max(0, milliseconds)) * 1_000_000
-    while true {
-      guard !isLost, let now = bus.device(device.instance) else { throw .lost }
-      let found = now.channels.first { $0.subChannelIndex == index && !formerChannels.contains($0.relid) }
-      if let found, let path = found.ringPath { return (found, path) }
-      guard monotonicNanoseconds() < deadline else { throw .timedOut(what: "the offer of sub-channel \(index)") }
-      sleepThread(nanoseconds: 5_000_000)
+  /// The rings of a sub-channel, which are as long as those of the primary channel; nil until the kernel has opened it.
+  private func mapRings(of channel: SysfsDevice.Channel) throws(ChannelError) -> MemoryRegion? {
+    guard let path = channel.ringPath, channel.hasRings else { return nil }
+    do throws(Errno) {
+      let readWrite: Int32 = 2
+      let file = try OwnedDescriptor.open(path, flags: readWrite)
+      return try MemoryRegion(device: file.number, byteCount: rings.byteCount, offset: 0)
+    } catch {
+      if error == .ENODEV || error == .ENOENT { return nil }
+      throw .system(what: "mapping \(path)", error)
     }
-  }
-
-  /// Sub-channels have rings of the same length as the primary channel, as far as is known.
-  private static func mapRing(at path: String, mostByteCount: Int) throws(Errno) -> MemoryRegion {
-    let readWrite: Int32 = 2
-    let file = try OwnedDescriptor.open(path, flags: readWrite)
-    return try MemoryRegion(device: file.number, byteCount: mostByteCount, offset: 0)
   }
 
   /// Whether the system call that signals the primary channel does so for sub-channels, too (commit d062463edf17).
@@ -177,7 +199,8 @@ final class UIOSession: Sendable {
     outgoing.word32(at: RingLayout.pendingSendSize).storeReleasing(0)
     let channel = try Channel(
       relid: relid, outgoing: outgoing, incoming: incoming, acceptedTypes: .fromHost,
-      doorbell: doorbell ?? UIODoorbell(file, interruptMask: mask), waitDescriptor: file.descriptor,
+      doorbell: doorbell ?? UIODoorbell(file, interruptMask: mask) { [weak self] in self?.isLost == false },
+      waitDescriptor: file.descriptor,
       listener: UIOListener(file) { [weak self] in self?.markLost() }, pageTable: pageTable, owner: owner)
     counters.withLock { $0.append(channel.counters) }
     if isLost { channel.counters.markLost() }

@@ -85,4 +85,14 @@ import VMBusServer
     server.stop()
     #expect(throws: Errno.ENOENT) { try removeFile(path) }
   }
+
+  /// Connecting to a file is refused like connecting to a socket that nobody listens at: it must stay.
+  @Test func aFileInTheWayStays() throws {
+    let path = temporarySocketPath()
+    _ = try OwnedDescriptor.open(path, flags: 0o102)
+    let server = VMBusServer()
+    #expect(throws: Errno.EADDRINUSE) { try server.listen(at: path) }
+    server.stop()
+    try removeFile(path)
+  }
 }

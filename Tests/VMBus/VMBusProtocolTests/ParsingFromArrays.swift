@@ -38,3 +38,7 @@ extension PipeHeader {
 extension GUID {
   init(_ bytes: [UInt8], at offset: Int) { self.init(parsing: bytes.rawSpan, at: offset) }
 }
+
+extension ICKeyValue {
+  init(_ bytes: [UInt8], _ header: ICHeader) throws(ICError) { try self.init(parsing: bytes.rawSpan, header: header) }
+}

@@ -54,6 +54,9 @@ int synthgate_kvm_set_line(int machine, uint32_t line, int level);
 /// Has HvSignalEvent of `connection` signal an eventfd, or no more.
 int synthgate_kvm_tie_connection(int machine, uint32_t connection, int event, int release);
 
+/// The machine's clock in nanoseconds: 100 times what the guest reads as reference counter.
+int synthgate_kvm_clock(int machine, uint64_t *nanoseconds);
+
 /// A leaf of CPUID.
 struct synthgate_kvm_leaf {
   uint32_t function, index, is_indexed, eax, ebx, ecx, edx;

@@ -36,3 +36,6 @@ int64_t synthgate_seek(int fd, int64_t offset, int for_data);
 
 /// The canonical path of `path` in `buffer` of `size` bytes, null-terminated.
 int synthgate_real_path(const char *path, char *buffer, int size);
+
+/// Whether there is a socket at `path` itself, not behind a link.
+int synthgate_is_socket(const char *path);

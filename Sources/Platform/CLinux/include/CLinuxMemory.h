@@ -19,6 +19,13 @@ int synthgate_pin(void *address, size_t length);
 /// mmap(2) of a device file, shared, readable and writable.
 int synthgate_map_device(int fd, size_t length, uint64_t offset, void **address);
 
+/// Has accesses to a mapping go on with private zeros when what was mapped is gone, instead of ending the process by SIGBUS.
+/// -ENOSPC when there are too many such mappings.
+int synthgate_guard(void *address, size_t length);
+
+/// Takes `synthgate_guard` back; before the mapping goes.
+void synthgate_unguard(void *address);
+
 /// The size of a page of this machine, in bytes.
 int synthgate_system_page_size(void);
 

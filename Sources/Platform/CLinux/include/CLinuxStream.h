@@ -7,6 +7,12 @@
 /// A close-on-exec, non-blocking stream socket that is connected to the Unix socket at `path`.
 int synthgate_stream_connect(const char *path);
 
+/// A close-on-exec, non-blocking stream socket that listens at `path` with the permissions `mode`; `path` must not exist.
+int synthgate_stream_listen(const char *path, unsigned int mode);
+
+/// The next connection of a listening socket, close-on-exec and non-blocking; -EAGAIN when there is none.
+int synthgate_stream_accept(int socket);
+
 /// Two close-on-exec, non-blocking stream sockets that are connected with each other.
 int synthgate_stream_pair(int numbers[2]);
 

@@ -10,15 +10,31 @@ public struct HostConfiguration: Sendable, Equatable {
   public var controllers: [ControllerConfiguration]
   /// The NICs.
   public var networks: [NetworkConfiguration]
+  /// The integration services.
+  public var services: Set<ServiceChoice>
 
   /// A configuration.
   public init(
-    listen: String? = nil, controllers: [ControllerConfiguration] = [], networks: [NetworkConfiguration] = []
+    listen: String? = nil, controllers: [ControllerConfiguration] = [], networks: [NetworkConfiguration] = [],
+    services: Set<ServiceChoice> = []
   ) {
     self.listen = listen
     self.controllers = controllers
     self.networks = networks
+    self.services = services
   }
+}
+
+/// An integration service of a host.
+public enum ServiceChoice: String, Sendable, CaseIterable {
+  /// The host can ask the guest to shut down or to restart.
+  case shutdown
+  /// The host asks the guest whether it is alive.
+  case heartbeat
+  /// The guest gets the time of the host.
+  case timesync
+  /// Key-value pairs, and the addresses of the guest.
+  case kvp
 }
 
 /// One synthetic SCSI controller.
@@ -130,9 +146,17 @@ extension HostConfiguration {
       }
       networks.append(network)
     }
+    services = []
+    for node in try reader.list("services") {
+      let allowed = ServiceChoice.allCases.map(\.rawValue).joined(separator: ", ")
+      guard case .scalar(let text, _) = node.value, let service = ServiceChoice(rawValue: text) else {
+        throw reader.fault(node, "a service must be one of \(allowed)")
+      }
+      guard services.insert(service).inserted else { throw reader.fault(node, "the service \(text) is named twice") }
+    }
     try reader.finish()
-    guard !controllers.isEmpty || !networks.isEmpty else {
-      throw reader.fault(document, "the host offers nothing: `controllers` and `networks` are empty")
+    guard !controllers.isEmpty || !networks.isEmpty || !services.isEmpty else {
+      throw reader.fault(document, "the host offers nothing: `controllers`, `networks` and `services` are empty")
     }
   }
 }

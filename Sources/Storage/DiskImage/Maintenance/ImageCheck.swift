@@ -28,12 +28,21 @@ extension DiskImage {
       throw .fault(ImageFault("img.type", "an image of this format is a file"))
     }
     let file = ImageFile(path: path, file: source.releaseFile())
-    if options.isLocked {
-      try file.withDescriptor { file throws(DiskImageError) in try lockImage(file, path: path, exclusive: false) }
+    var findings: [ImageFault]
+    do throws(DiskImageError) {
+      if format == .vhd {
+        if options.isLocked {
+          try file.withDescriptor { file throws(DiskImageError) in try lockImage(file, path: path, exclusive: false) }
+        }
+        findings = try VHDCheck.findings(file, limit: limit)
+        file.unlock()
+      } else {
+        findings = try checkVHDX(file, try VHDXInspection(path, findingLimit: limit, isLocked: options.isLocked))
+      }
+    } catch {
+      guard case .fault(let fault) = error else { throw error }
+      findings = [fault]
     }
-    var findings =
-      try format == .vhd ? VHDCheck.findings(file, limit: limit) : VHDXCheck.findings(file, limit: limit)
-    file.unlock()
     // Whoever can't be opened at all has said so already.
     let isOpenable = findings.allSatisfy { Self.harmless.contains($0.code) }
     if isOpenable {
@@ -71,83 +80,49 @@ extension DiskImage {
     if before.isEmpty { return ImageCheckReport() }
     let codes = Set(before.map(\.code))
     if codes == ["vhdx.log.corrupt"] {
-      try VHDXCheck.dropLog(path)
+      try VHDXRepair.clearEmptyLog(path)
     } else if codes.isSubset(of: harmless.union(["chain.missing", "chain.denied", "chain.linkage"])) {
       let source = try ImageSource.find(path, isReadOnly: false)
       let format = try actualFormat(source, options.format)
       var options = Options()
       options.isReadOnly = false
-      let layer: ImageLayer
       switch format {
       case .vhd where codes != ["vhd.geometry"]:
-        layer = try VHDImage.openLayer(source, options: options).layer
+        let layer = try VHDImage.openLayer(source, options: options).layer
         if let map = layer.map as? VHDMap, codes.contains("vhd.leak"), let error = map.refusalToWrite() {
           throw .fault(ImageFault("img.repair", "it can't be repaired: \(error)"))
         }
         try layer.map.close()
-      case .vhdx:
-        layer = try VHDXImage.openLayer(source, options: options).0
-        try layer.map.close()
+        layer.file.unlock()
+      case .vhdx: try VHDXRepair.replayLog(path)
       default: return ImageCheckReport(findings: before)
       }
-      layer.file.unlock()
     }
     let after = try check(path, options: options)
     return ImageCheckReport(findings: after, repaired: before.filter { !after.contains($0) })
   }
-}
 
-/// Looks at a whole VHDX for what is wrong with it.
-enum VHDXCheck {
-  /// What is wrong, at most `limit` findings; what keeps the image from being opened at all comes alone.
-  static func findings(_ file: ImageFile, limit: Int) throws(DiskImageError) -> [ImageFault] {
-    do throws(DiskImageError) {
-      let structure = try VHDXStructure.read(file, pendingLog: .overlay)
-      var found = try tables(file, structure, limit: limit)
-      if structure.overlay != nil {
-        found.append(ImageFault("vhdx.log.needed", "it was not closed cleanly; its log waits to be replayed"))
+  private static func checkVHDX(
+    _ file: ImageFile, _ inspection: VHDXInspection
+  ) throws(DiskImageError) -> [ImageFault] {
+    var found = inspection.findings
+    if inspection.hasPendingLog {
+      found.append(ImageFault("vhdx.log.needed", "it was not closed cleanly; its log waits to be replayed"))
+    }
+    if inspection.needsRegionTables {
+      found.append(
+        ImageFault("vhdx.region.copy", "one VHDX region table is damaged or differs", at: VHDX.regionTableOffsets[1]))
+    }
+    for offset in VHDX.headerOffsets {
+      let bytes = try system("read its headers") { () throws(Errno) in
+        try file.read(at: offset, count: VHDXHeader.byteCount)
       }
-      if structure.needsRegionTables {
+      if VHDXHeader(parsing: bytes.rawSpan) == nil {
         found.append(
           ImageFault(
-            "vhdx.region.copy", "one VHDX region table is damaged or differs; it is written again with the next change",
-            at: VHDX.regionTableOffsets[1]))
+            "vhdx.header.one", "one VHDX header is damaged; it is written again with the next change", at: offset))
       }
-      for (slot, offset) in VHDX.headerOffsets.enumerated() where slot != structure.headerSlot {
-        let bytes = try system("read its headers") { () throws(Errno) in
-          try file.read(at: offset, count: VHDXHeader.byteCount)
-        }
-        if VHDXHeader(parsing: bytes.rawSpan) == nil {
-          found.append(
-            ImageFault(
-              "vhdx.header.one", "one VHDX header is damaged; it is written again with the next change", at: offset))
-        }
-      }
-      return found
-    } catch {
-      if case .fault(let fault) = error { return [fault] }
-      throw error
     }
-  }
-
-  private static func tables(
-    _ file: ImageFile, _ structure: VHDXStructure, limit: Int
-  ) throws(DiskImageError) -> [ImageFault] {
-    let map = try VHDXMap(structure, file: file, isReadOnly: true, isSwept: false)
-    return try VHDXSweep(map, findingLimit: limit).findings
-  }
-
-  /// Takes the log away from an image whose header names one that has no valid entry, if all else is right.
-  static func dropLog(_ path: String) throws(DiskImageError) {
-    let source = try ImageSource.find(path, isReadOnly: false)
-    let file = ImageFile(path: path, file: source.releaseFile())
-    try file.withDescriptor { file throws(DiskImageError) in try lockImage(file, path: path, exclusive: true) }
-    defer { file.unlock() }
-    let structure = try VHDXStructure.read(file, pendingLog: .none)
-    if let first = try tables(file, structure, limit: 1).first { throw .fault(first) }
-    var writer = VHDXHeaderWriter(header: structure.header, slot: structure.headerSlot)
-    writer.header.logGUID = .zero
-    writer.header.fileWriteGUID = .random()
-    do throws(Errno) { try writer.write(to: file) } catch { throw .system(what: "write its header", error) }
+    return found
   }
 }

@@ -121,30 +121,31 @@ extension DiskImage {
   }
 
   private static func describeVHDX(_ file: ImageFile) throws(DiskImageError) -> ImageDescription {
-    let structure = try VHDXStructure.read(file, pendingLog: .overlay)
-    let geometry = structure.parameters.geometry
+    let inspection = try VHDXInspection(file.path, findingLimit: 0, isLocked: false)
+    let parameters = inspection.parameters
+    let geometry = parameters.geometry
     let kind: ImageDescription.Kind =
-      geometry.hasParent ? .differencing : structure.parameters.leavesBlocksAllocated ? .fixed : .dynamic
+      geometry.hasParent ? .differencing : parameters.leavesBlocksAllocated ? .fixed : .dynamic
     var description = ImageDescription(
       path: file.path, format: .vhdx, kind: kind, diskByteCount: geometry.diskByteCount,
-      fileByteCount: structure.fileByteCount, storedByteCount: 0, sectorByteCount: Int(geometry.sectorByteCount),
-      physicalSectorByteCount: Int(structure.parameters.physicalSectorByteCount))
-    description.identity = "\(structure.parameters.diskID)"
-    description.linkage = "\(structure.header.dataWriteGUID)"
+      fileByteCount: inspection.fileByteCount, storedByteCount: 0, sectorByteCount: Int(geometry.sectorByteCount),
+      physicalSectorByteCount: Int(parameters.physicalSectorByteCount))
+    description.identity = "\(parameters.diskID)"
+    description.linkage = "\(inspection.header.dataWriteGUID)"
     description.creator = try creator(file)
-    description.needsRepair = structure.overlay != nil
-    if structure.overlay != nil {
+    description.needsRepair = inspection.hasPendingLog
+    if inspection.hasPendingLog {
       description.warnings.append(
         ImageFault("vhdx.log.needed", "it was not closed cleanly; its log is replayed when it is opened writable"))
     }
     description.blockByteCount = geometry.blockByteCount
     description.blockCount = geometry.blockCount
+    // A table that is very long is not read for a look.
     if geometry.entryCount <= VHDXMap.sweptEntryCount {
-      let map = try VHDXMap(structure, file: file, isReadOnly: true, isSwept: false)
-      let counts = try VHDXSweep(map, findingLimit: 1000).counts
+      let counts = try VHDXInspection(file.path, findingLimit: 1000, isLocked: false).blockCounts ?? [:]
       description.allocatedBlockCount = (counts[.fullyPresent] ?? 0) + (counts[.partiallyPresent] ?? 0)
     }
-    if let locator = structure.locator {
+    if let locator = inspection.parent {
       let reference = VHDXImage.parentReference(locator, of: file.path)
       description.parentPaths = reference.candidates
       description.parentIdentity = reference.identities.joined(separator: " or ")

@@ -29,13 +29,17 @@ extension DiskImage {
     guard source.facts.kind == .regular else {
       throw .fault(ImageFault("img.type", "a block device has the size that it has"))
     }
+    if found == .vhdx {
+      let old = try describe(path, format: .vhdx).diskByteCount
+      try checkShrinking(from: old, to: byteCount, mayShrink)
+      return try VHDXResize.resize(
+        path, to: byteCount, discardingData: mayShrink, observer: nil, keepsIdentity: keepsIdentity)
+    }
     let file = ImageFile(path: path, file: source.releaseFile())
     try file.withDescriptor { file throws(DiskImageError) in try lockImage(file, path: path, exclusive: true) }
     defer { file.unlock() }
     switch found {
     case .vhd: try VHDResize.run(file, to: byteCount, mayShrink: mayShrink)
-    case .vhdx:
-      try VHDXResize.run(file, to: byteCount, mayShrink: mayShrink, keepsIdentity: keepsIdentity)
     default:
       guard byteCount > 0, byteCount % 512 == 0 else {
         throw .oddLength(byteCount: byteCount, sectorByteCount: 512)

@@ -89,6 +89,11 @@ public final class MappedImage: OpenedImage {
   /// Never changes while the image is open.
   public func refreshSize() -> Bool { false }
 
+  /// Not possible while the image is open.
+  public func resize(to byteCount: UInt64) throws(DiskImageError) {
+    if byteCount != info.byteCount { throw .length("an image of this format can't be resized while it is open") }
+  }
+
   /// Anonymous memory.
   public func allocateMemory(byteCount: Int) throws(BlockError) -> MemorySlice {
     guard byteCount > 0, let region = try? MemoryRegion(anonymous: byteCount) else { throw .noMemory }

@@ -89,7 +89,8 @@ extension VHDXMap {
     }
   }
 
-  func close() throws(DiskImageError) {
+  /// Commits at once, on this thread, everything that was changed.
+  func commitNow() {
     while failure == nil {
       guard case .step(var step) = beginCommit() else { break }
       while case .synchronize = step {
@@ -98,6 +99,10 @@ extension VHDXMap {
         step = continueCommit(failure)
       }
     }
+  }
+
+  func close() throws(DiskImageError) {
+    commitNow()
     try system("close it") { () throws(Errno) in
       try state.withLock { state throws(Errno) in
         if state.isClosed { return }

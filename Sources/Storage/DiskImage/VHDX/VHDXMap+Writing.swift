@@ -78,6 +78,8 @@ extension VHDXMap {
       state.free.append(place)
     }
     state.gaps = []
+    // A log in a hole could find no room when it is needed most.
+    try? file.reserve(at: state.log.offset, byteCount: UInt64(state.log.byteCount))
     try file.synchronize()
     fileEnd.store(state.fileByteCount, ordering: .releasing)
     let log = try state.log.start(file, fileByteCount: state.fileByteCount, lastUsed: state.lastUsed)

@@ -42,7 +42,7 @@ final class VHDXMap: BlockMap {
 
   /// - Parameters:
   ///   - structure: of `file`.
-  ///   - isSwept: whether the table is looked at as a whole; false for those who do so themselves.
+  ///   - isSwept: whether a table that is short enough is looked at as a whole; what is wrong with it is thrown.
   ///   - keepsIdentity: whether children still know the image after it was changed.
   init(
     _ structure: VHDXStructure, file: ImageFile, isReadOnly: Bool, isSwept: Bool = true, keepsIdentity: Bool = false
@@ -80,7 +80,7 @@ final class VHDXMap: BlockMap {
         $0.lastUsed = max(structuresEnd, sweep.end)
         if !isReadOnly, !keepsBlocks { $0.gaps = sweep.freePlaces(limit: 4096) }
       }
-    } else {
+    } else if !isReadOnly {
       // The last block may be cut short by the end of the file.
       let block = geometry.blockCount - 1
       let last = try system("read its block table") { () throws(Errno) in

@@ -12,7 +12,7 @@ struct VHDXState: Sendable {
   /// Behind the last place that is in use or was handed out.
   var lastUsed: UInt64
   /// Whether `lastUsed` was told by the table; otherwise it is the length of the file at the time of opening.
-  let isLastUsedKnown: Bool
+  var isLastUsedKnown: Bool
 
   /// Pages that are to be committed, by their place in the file.
   var dirty: [UInt64: VHDXPage] = [:]

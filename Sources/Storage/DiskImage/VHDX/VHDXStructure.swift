@@ -33,8 +33,8 @@ struct VHDXStructure: Sendable {
     case replay
     /// Its changes are laid over what is read.
     case overlay
-    /// They are taken for not there.
-    case none
+    /// Nothing: only to look at a file whose log has no entries.
+    case ignore
   }
 
   /// Reads the file.
@@ -57,8 +57,8 @@ struct VHDXStructure: Sendable {
       case .replay:
         (header, slot) = try VHDXReplay.run(file, header: header, slot: slot)
         fileByteCount = try system("look at it") { () throws(Errno) in try file.byteCount() }
+      case .ignore: break
       case .overlay: overlay = try VHDXReplay.overlay(file, header: header, fileByteCount: fileByteCount)
-      case .none: break
       }
     }
     let source = VHDXMetadataSource(file: file, overlay: overlay, fileByteCount: fileByteCount)

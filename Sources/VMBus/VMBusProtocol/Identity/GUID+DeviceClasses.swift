@@ -93,6 +93,8 @@ extension GUID {
   public static let shutdownInstance = GUID(0xb665_0ff7, 0x33bc, 0x4840, 0x8048_e067_6786_f393)
   /// The time synchronization device, 2dd1ce17-079e-403c-b352-a1921ee207ee.
   public static let timeSyncInstance = GUID(0x2dd1_ce17, 0x079e, 0x403c, 0xb352_a192_1ee2_07ee)
+  /// The heartbeat device, fd149e91-82e0-4a7d-afa6-2a4166cbd7c0 (as `lsvmbus` shows it on Hyper-V).
+  public static let heartbeatInstance = GUID(0xfd14_9e91, 0x82e0, 0x4a7d, 0xafa6_2a41_66cb_d7c0)
   /// The key-value pair device, 242ff919-07db-4180-9c2e-b86cb68c8c55.
   public static let keyValuePairInstance = GUID(0x242f_f919, 0x07db, 0x4180, 0x9c2e_b86c_b68c_8c55)
   /// The mouse device, 58f75a6d-d949-4320-99e1-a2a2576d581c.

@@ -107,6 +107,10 @@ public enum ICError: Error, Equatable, Sendable {
   case pipe(PacketError)
   /// Fewer bytes than the structure of `type`, or than its own sizes say.
   case tooShort(ICMessageType?, needs: Int, has: Int)
+  /// An operation of a key-value pair message that is not known.
+  case operation(UInt8)
+  /// A text of an odd length, or one that is longer than its space.
+  case text(byteCount: Int, space: Int)
 }
 
 /// The header of an integration services message: 20 bytes after the pipe header.

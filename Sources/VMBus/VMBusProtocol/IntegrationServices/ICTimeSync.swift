@@ -32,8 +32,8 @@ public struct ICTimeSync: Hashable, Sendable {
   /// 1970-01-01 UTC in this count.
   public static let unixEpoch: UInt64 = 116_444_736_000_000_000
 
-  /// A message of version 4.0.
-  public init(parentTime: UInt64, referenceTime: UInt64, flags: Flags, leap: UInt8 = 0, stratum: UInt8 = 0) {
+  /// A message; `referenceTime` is nil before 4.0.
+  public init(parentTime: UInt64, referenceTime: UInt64?, flags: Flags, leap: UInt8 = 0, stratum: UInt8 = 0) {
     self.parentTime = parentTime
     self.referenceTime = referenceTime
     self.flags = flags
@@ -63,9 +63,16 @@ public struct ICTimeSync: Hashable, Sendable {
     }
   }
 
-  /// The ring payload with this body in the layout of 4.0 after `header`, whose body size is set.
+  /// The ring payload with this body after `header`, whose body size is set; the layout follows the header's message
+  /// version. Before 4.0 there is no place for the reference time, the leap indicator and the stratum.
   public func payload(header: ICHeader) -> [UInt8] {
-    header.payload(bodyByteCount: 24) { bytes in
+    guard header.messageVersion >= ICVersion(4, 0) else {
+      return header.payload(bodyByteCount: 32) { bytes in
+        bytes.storeLE(parentTime, at: ICHeader.bodyOffset)
+        bytes.storeLE(flags.rawValue, at: ICHeader.bodyOffset + 24)
+      }
+    }
+    return header.payload(bodyByteCount: 24) { bytes in
       bytes.storeLE(parentTime, at: ICHeader.bodyOffset)
       bytes.storeLE(referenceTime ?? 0, at: ICHeader.bodyOffset + 8)
       bytes.storeLE(flags.rawValue, at: ICHeader.bodyOffset + 16)

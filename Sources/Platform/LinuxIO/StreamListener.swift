@@ -1,0 +1,60 @@
+import CLinux
+
+/// A Unix stream socket that takes connections at a path. Nothing here waits.
+public final class StreamListener: Sendable {
+  private let owned: OwnedDescriptor
+
+  /// The descriptor to wait on: readable while a connection waits, or after `shutdown`.
+  public var descriptor: Int32 { owned.number }
+
+  /// Listens at `path`. The socket of a process that is gone is replaced.
+  ///
+  /// - Parameter mode: permissions of the socket file.
+  /// - Throws: EADDRINUSE when `path` exists and is not such a socket, EACCES, ENAMETOOLONG, ENOENT.
+  public init(at path: String, mode: UInt32 = 0o600) throws(Errno) {
+    do throws(Errno) {
+      owned = try Self.listen(at: path, mode: mode)
+    } catch .EADDRINUSE {
+      guard Self.isAbandoned(path) else { throw .EADDRINUSE }
+      try removeFile(path)
+      owned = try Self.listen(at: path, mode: mode)
+    }
+  }
+
+  private static func listen(at path: String, mode: UInt32) throws(Errno) -> OwnedDescriptor {
+    // SAFETY: the path is null-terminated during the call.
+    try unsafe OwnedDescriptor(adopting: check(synthgate_stream_listen(path, mode)))
+  }
+
+  /// Whether `path` is a stream socket that nobody listens at.
+  private static func isAbandoned(_ path: String) -> Bool {
+    guard isSocketFile(path) else { return false }
+    do throws(Errno) { _ = try StreamSocket.connect(to: path) } catch { return error == .ECONNREFUSED }
+    return false
+  }
+
+  /// The next connection; nil when none waits.
+  ///
+  /// - Throws: EMFILE, ENFILE, ENOMEM; EINVAL after `shutdown`.
+  public func accept() throws(Errno) -> StreamSocket? {
+    do throws(Errno) {
+      return StreamSocket(adopting: OwnedDescriptor(adopting: try check(synthgate_stream_accept(owned.number))))
+    } catch .EAGAIN {
+      return nil
+    } catch .ECONNABORTED {
+      return nil
+    }
+  }
+
+  /// Takes no more connections.
+  public func shutdown() {
+    _ = CLinux.shutdown(owned.number, Int32(SHUT_RDWR))
+  }
+}
+
+/// Whether there is a socket at `path` itself. Connecting does not tell: what is no socket refuses like one that nobody
+/// listens at.
+public func isSocketFile(_ path: String) -> Bool {
+  // SAFETY: the path is null-terminated during the call.
+  unsafe synthgate_is_socket(path) != 0
+}

@@ -1,0 +1,1 @@
+../compare/l1.sh
