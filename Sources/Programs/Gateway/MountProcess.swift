@@ -152,8 +152,10 @@ public final class MountProcess: Sendable {
   private func openBus(_ instances: Set<GUID>) throws(GatewayError) -> GatewayBus {
     var configuration: HostConfiguration?
     if request.bus == .embedded {
-      let disk = DiskConfiguration(
+      var disk = DiskConfiguration(
         lun: 0, image: request.source, readOnly: request.readOnly, cache: request.cache)
+      disk.format = request.format
+      disk.parentDirectories = request.parentDirectories
       configuration = HostConfiguration(controllers: [
         ControllerConfiguration(id: ControllerConfiguration.defaultID(0), disks: [disk])
       ])

@@ -30,6 +30,10 @@ public struct MountRequest: Sendable {
   public var driver: FilesystemDriver
   /// How the image of an embedded host is read and written.
   public var cache: DiskCache
+  /// What the bytes of the image of an embedded host are.
+  public var format = DiskConfiguration.ImageFormat.automatic
+  /// Directories in which its parents may stand, besides its own.
+  public var parentDirectories: [String] = []
   /// Threads that serve the files, each with a channel of its own; nil for one per processor, at most 4.
   public var workers: Int?
   /// Seconds for which I/O waits for a host that is gone before it fails.

@@ -41,7 +41,7 @@ public struct ImageToolError: Error, Sendable, CustomStringConvertible {
     var advice = error.advice
     switch error {
     case .notFound: kind = .notFound
-    case .directory, .notAnImage, .empty, .oddLength, .sectorSize: kind = .usage
+    case .directory, .notAnImage, .empty, .oddLength, .sectorSize, .length: kind = .usage
     case .unsupportedFormat: kind = .failed
     case .noPermission, .readOnlyStorage: kind = .notPermitted
     case .inUse: kind = .busy

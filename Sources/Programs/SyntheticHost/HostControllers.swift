@@ -209,6 +209,15 @@ extension DiskConfiguration {
     options.isReadOnly = readOnly
     options.sectorByteCount = sectorSize
     options.serial = serial
+    options.parentDirectories = parentDirectories
+    options.parentPaths = parents
+    options.format =
+      switch format {
+      case .automatic: .automatic
+      case .raw: .raw
+      case .vhd: .vhd
+      case .vhdx: .vhdx
+      }
     options.cache =
       switch cache {
       case .automatic: .automatic

@@ -11,13 +11,14 @@ struct Host: ParsableCommand {
         listen: /run/synthgate/host.sock
         controllers:
           - disks:
-              - { lun: 0, image: /var/lib/synthgate/data.img }
+              - { lun: 0, image: /var/lib/synthgate/data.vhdx, parentsIn: [/var/lib/synthgate/base] }
               - { lun: 1, image: /dev/sdb, readOnly: true, sectorSize: 4096, cache: direct, serial: "A1" }
         networks:
           - { mac: "00:15:5d:00:00:01", uplink: "tap:vsw0", mtu: 9000, queues: 4 }
           - { mac: "00:15:5d:00:00:02", uplink: "responder:10.77.0.1/24" }
         services: [shutdown, heartbeat, timesync, kvp]
-      NICs with the same uplink (or the same `switch: NAME`) reach each other. Services are for guests with `hv_utils`;
+      `format` of a disk is auto, raw, vhd or vhdx; say raw for a raw image that a guest writes, which could make it look like
+      another one. NICs with the same uplink (or the same `switch: NAME`) reach each other. Services are for guests with `hv_utils`;
       none is offered unless it is named.
 
       Commands at the control socket, one a line, each answered by a line `ok ...` or `error ...`:

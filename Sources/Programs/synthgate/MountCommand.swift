@@ -10,12 +10,13 @@ extension BusChoice: ExpressibleByArgument {
 
 extension FilesystemDriver: ExpressibleByArgument {}
 extension DiskCache: ExpressibleByArgument {}
+extension DiskConfiguration.ImageFormat: ExpressibleByArgument {}
 
 struct Mount: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Mount the filesystem on a synthetic disk.",
     discussion: """
-      SOURCE is the path of a disk image or block device, which an embedded host serves as long as it is mounted, or with \
+      SOURCE is the path of a disk image (raw, VHD, VHDX) or block device, which an embedded host serves as long as it is mounted, or with \
       --bus socket:PATH the name of a disk that the host at PATH offers: disk0, disk0p1 (with its partition), lun=0:1 \
       (target:lun), serial=TEXT. In a guest of Hyper-V such a name means a disk of a controller that was attached.
 
@@ -47,6 +48,14 @@ struct Mount: ParsableCommand {
 
   @Option(help: "How the image is read and written: auto, buffered, direct. (Embedded host only.)")
   var cache: DiskCache = .automatic
+
+  @Option(help: "What the image is: auto, raw, vhd, vhdx. (Embedded host only.)")
+  var format: DiskConfiguration.ImageFormat = .automatic
+
+  @Option(
+    name: .customLong("parents-in"),
+    help: "A directory in which parents of the image may stand, besides its own; may be given several times.")
+  var parentDirectories: [String] = []
 
   @Option(help: "Threads that serve the files; without it one per processor, at most 4.")
   var workers: Int?
@@ -97,6 +106,8 @@ struct Mount: ParsableCommand {
     request.filesystem = filesystem == "auto" ? .automatic : filesystem == "none" ? .none : .type(filesystem)
     request.driver = driver
     request.cache = cache
+    request.format = format
+    request.parentDirectories = parentDirectories.map(absolutePath)
     request.workers = workers
     request.reconnectSeconds = reconnect
     return request
@@ -107,6 +118,8 @@ struct Mount: ParsableCommand {
     var arguments = ["mount", "--report-on-descriptor3", "--bus", request.bus.text, "--filesystem", filesystem]
     arguments += ["--driver", driver.rawValue, "--cache", cache.rawValue, "--reconnect", "\(reconnect)"]
     if !request.options.isEmpty { arguments += ["-o", request.options.joined(separator: ",")] }
+    arguments += ["--format", format.rawValue]
+    for directory in request.parentDirectories { arguments += ["--parents-in", directory] }
     if let partition { arguments += ["--partition", "\(partition)"] }
     if let workers { arguments += ["--workers", "\(workers)"] }
     return arguments + ["--", request.source, request.directory]

@@ -161,6 +161,11 @@ public final class RawImage: OpenedImage {
   ///
   /// - Throws: `.length` for a size that is not possible, `.system` when the file can't be changed.
   public func resize(to byteCount: UInt64) throws(DiskImageError) {
+    if isWindow {
+      // The footer behind the disk would be lost.
+      guard byteCount == info.byteCount else { throw .length("an image of this format can't be resized while it is open") }
+      return
+    }
     guard let facts = try? FileInfo(descriptor: file.number) else { throw .system(what: "look at it", .EBADF) }
     try state.withLock { state throws(DiskImageError) in
       let sector = UInt64(state.info.sectorByteCount)

@@ -76,16 +76,34 @@ public struct DiskConfiguration: Sendable, Equatable {
   public var image: String
   /// Whether guests may not write.
   public var readOnly: Bool
-  /// Logical sector size in bytes: 512 or 4096.
-  public var sectorSize: Int
+  /// Logical sector size in bytes: 512 or 4096; nil for that of the image, 512 for a raw file.
+  public var sectorSize: Int?
   /// How the image is read and written.
   public var cache: DiskCache
   /// Serial number; nil for one derived from the image.
   public var serial: String?
+  /// What the bytes of the image are.
+  public var format = ImageFormat.automatic
+  /// Directories in which parents of the image may stand, besides its own.
+  public var parentDirectories: [String] = []
+  /// The parents of the image, nearest first; empty: they are found by the paths in the images.
+  public var parents: [String] = []
+
+  /// What the bytes of an image are.
+  public enum ImageFormat: String, Sendable, CaseIterable {
+    /// Told by the signature that the file bears; raw when there is none.
+    case automatic = "auto"
+    /// Those of the disk. A guest can write the signature of another format into them: say so for disks that it writes.
+    case raw
+    /// VHD.
+    case vhd
+    /// VHDX.
+    case vhdx
+  }
 
   /// A disk.
   public init(
-    target: Int = 0, lun: Int, image: String, readOnly: Bool = false, sectorSize: Int = 512,
+    target: Int = 0, lun: Int, image: String, readOnly: Bool = false, sectorSize: Int? = nil,
     cache: DiskCache = .automatic, serial: String? = nil
   ) {
     self.target = target
@@ -187,9 +205,18 @@ extension DiskConfiguration {
     }
     self.image = image
     readOnly = try reader.flag("readOnly", default: false)
-    sectorSize = try reader.choice("sectorSize", [("512", 512), ("4096", 4096)], default: 512)
+    sectorSize = try reader.choice("sectorSize", [("512", 512), ("4096", 4096)], default: nil)
     cache = try reader.choice("cache", DiskCache.allCases.map { ($0.rawValue, $0) }, default: .automatic)
     serial = try reader.text("serial")
+    format = try reader.choice("format", ImageFormat.allCases.map { ($0.rawValue, $0) }, default: .automatic)
+    for (key, field) in [("parentsIn", \Self.parentDirectories), ("parents", \Self.parents)] {
+      for entry in try reader.list(key) {
+        guard case .scalar(let text, _) = entry.value, !text.isEmpty else {
+          throw reader.fault(entry, "`\(key)` must be a list of paths")
+        }
+        self[keyPath: field].append(text)
+      }
+    }
     try reader.finish()
   }
 }
