@@ -82,7 +82,8 @@ extension EndToEnd {
         testDescription: "merge of what has no parent", code: 2, words: ["nothing to merge"],
         setUp: #""$1" image create x.vhd --size 2M"#, arguments: ["merge", "x.vhd"]),
       Case(
-        testDescription: "qcow2", code: 1, words: ["qcow2", "qemu-img"], setUp: #"printf 'QFI\373' > x; truncate -s 1M x"#,
+        testDescription: "qcow2", code: 1, words: ["qcow2", "qemu-img"],
+        setUp: #"printf 'QFI\373' > x; truncate -s 1M x"#,
         arguments: ["convert", "x", "y.vhdx"]),
     ]
 

@@ -163,7 +163,9 @@ public final class RawImage: OpenedImage {
   public func resize(to byteCount: UInt64) throws(DiskImageError) {
     if isWindow {
       // The footer behind the disk would be lost.
-      guard byteCount == info.byteCount else { throw .length("an image of this format can't be resized while it is open") }
+      guard byteCount == info.byteCount else {
+        throw .length("an image of this format can't be resized while it is open")
+      }
       return
     }
     guard let facts = try? FileInfo(descriptor: file.number) else { throw .system(what: "look at it", .EBADF) }
