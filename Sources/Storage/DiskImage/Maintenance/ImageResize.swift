@@ -123,7 +123,7 @@ enum VHDResize {
     }
     let place = max(byteCount, structure.dataEnd)
     if place > structure.dataEnd {
-      try file.truncate(to: place + 512)
+      // One write makes the file longer and ends it with a footer: without one it would be taken for raw.
       try file.write(footer, at: place)
       try file.synchronize()
       // What stood behind the disk before is of the disk now.

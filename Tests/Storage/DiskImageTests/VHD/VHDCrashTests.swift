@@ -48,6 +48,43 @@ import Testing
     }
   }
 
+  /// A resize that ends anywhere leaves the old size or the new one, and the contents.
+  @Test(arguments: [
+    (false, UInt64(3 << 20 + 512)), (false, 4 << 20), (false, 900 << 20), (true, 4 << 20), (true, 2 << 20),
+  ])
+  func resizesAtEveryPoint(isFixed: Bool, byteCount: UInt64) throws {
+    let scratch = try Scratch(memory: true)
+    let old: UInt64 = 3 << 20
+    let path = try scratch.vhd(byteCount: old) { $0.isFixed = isFixed }
+    let places: [UInt64] = [0, 1 << 20, 2 << 20 - 4096]
+    let image = try DiskImage.open(path)
+    let queue = try TestQueue(image)
+    for place in places { #expect(queue.write(CrashWorkload.bytes(UInt32(place + 1), 8), place) == nil) }
+    queue.queue.close()
+    try image.close()
+    var file = try PageFile(path)
+    let recorder = CrashRecorder()
+    try VHDResize.run(
+      ImageFile(path: path, file: try OwnedDescriptor.open(path, flags: 2), observer: recorder), to: byteCount,
+      mayShrink: true)
+    #expect(recorder.count >= 4)
+    let copy = scratch.directory + "/cut.vhd"
+    for cut in 0...recorder.count {
+      if cut > 0 { file.apply(recorder.all[cut - 1]) }
+      try file.write(to: copy)
+      let image = try DiskImage.open(copy)
+      #expect([old, byteCount].contains(image.info.byteCount), "cut \(cut)")
+      if cut == recorder.count { #expect(image.info.byteCount == byteCount) }
+      let queue = try TestQueue(image)
+      for place in places {
+        #expect(queue.read(place, 4096).0 == CrashWorkload.bytes(UInt32(place + 1), 8), "cut \(cut)")
+      }
+      queue.queue.close()
+      try image.close()
+    }
+    #expect(try VHDCheck.findings(path).isEmpty)
+  }
+
   /// A child of four blocks above a parent whose sectors bear stamps.
   private func patternedChild(_ scratch: Scratch) throws -> (path: String, initial: [Int: UInt32]) {
     let base = try scratch.vhd("base.vhd", byteCount: 4 << 20)
