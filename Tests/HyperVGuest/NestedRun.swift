@@ -13,7 +13,7 @@ enum GuestKernel: String, CaseIterable, CustomTestStringConvertible {
 
 /// A directory of rig/groups.
 enum CheckGroup: String {
-  case storage, network, services, ours, compare
+  case storage, network, services, ours
 }
 
 /// A run that could not be made, or that did not end.
