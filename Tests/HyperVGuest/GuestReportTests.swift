@@ -23,10 +23,16 @@ import Testing
   }
 
   @Test func emulatorCorruption() {
-    #expect(GuestReport(console: "[  3.1] fio[97]: segfault at 0").showsEmulatorCorruption)
-    #expect(GuestReport(console: "[  3.1] Oops: 0000 [#1]").showsEmulatorCorruption)
-    #expect(GuestReport(console: "[  3.1] traps: ls[9] general protection").showsEmulatorCorruption)
-    #expect(GuestReport(console: "synthgate-vm: the guest has crashed: a triple fault").showsEmulatorCorruption)
-    #expect(!GuestReport(console: "check load FAIL code 1").showsEmulatorCorruption)
+    let end = "\ncheck exit-code ok"
+    for line in [
+      "[  3.1] fio[97]: segfault at 0", "[  3.1] Oops: 0000 [#1]", "[  3.1] traps: ls[9] general protection",
+      "synthgate-vm: the guest has crashed: a triple fault",
+    ] {
+      #expect(GuestReport(console: line + end).showsEmulatorCorruption)
+      #expect(!GuestReport(console: "| " + line + end).showsEmulatorCorruption)
+    }
+    #expect(!GuestReport(console: "check load FAIL code 1" + end).showsEmulatorCorruption)
+    #expect(!GuestReport(console: "check exit-code FAIL synthgate-vm ended with 70").showsEmulatorCorruption)
+    #expect(GuestReport(console: "check load ok\n").showsEmulatorCorruption, "L1 has ended on its way")
   }
 }

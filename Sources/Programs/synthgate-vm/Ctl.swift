@@ -8,7 +8,7 @@ struct Ctl: ParsableCommand {
     discussion: """
       Commands:
         disk add CONTROLLER T:L IMAGE [readOnly]   disk remove CONTROLLER T:L   disk resize CONTROLLER T:L BYTES
-        controller add GUID                        controller remove CONTROLLER
+        controller add GUID [T:L IMAGE]            controller remove CONTROLLER
         nic add UPLINK [MAC]                       nic remove NIC               nic carrier NIC up|down
         shutdown                                   restart                      heartbeat
         kvp addresses                              kvp list                     kvp get KEY

@@ -23,7 +23,7 @@ struct Host: ParsableCommand {
 
       Commands at the control socket, one a line, each answered by a line `ok ...` or `error ...`:
         disk add CONTROLLER T:L IMAGE [readOnly]   disk remove CONTROLLER T:L   disk resize CONTROLLER T:L BYTES
-        controller add GUID   controller remove CONTROLLER
+        controller add GUID [T:L IMAGE]   controller remove CONTROLLER
         nic add UPLINK [MAC]   nic remove NIC   nic carrier NIC up|down
         shutdown   restart   heartbeat   kvp addresses   kvp list   kvp get KEY   status
       CONTROLLER is a GUID or an index from 0, NIC one of these or a MAC address.

@@ -103,6 +103,8 @@ extension StorvscQueue {
         state.order = nil
         state.command = nil
       }
+      // A channel that was handed over and taken back before this thread looked: there is nothing to lose.
+      if case .detach? = state.order, channel == nil { state.queueHasChannel = false }
       return (state.order, state.command)
     }
     switch order {

@@ -94,6 +94,40 @@ import VMBusServer
     owner.queue.close()
   }
 
+  /// A channel that is lost again before the owner of the queue has looked at it is let go of all the same.
+  @Test(arguments: [true, false]) func lostBeforeTheOwnerLooked(_ embedded: Bool) throws {
+    let bus = try Bus(embedded: embedded)
+    let owner = try Owner(bus.controller.disks[0])
+    let memory = try bus.controller.disks[0].allocateMemory(byteCount: 4096)
+    #expect(owner.run(.read, 0, [memory]) == nil)
+    let carrier = Carrier(bus: bus)
+    let found = Mutex<ClientDevice?>(nil)
+    try turning(owner) { found.withLock { $0 = try? carrier.bus.replug() } }
+    // Nobody looks at the queue between these two.
+    try bus.controller.reattach(device: try #require(found.withLock { $0 }))
+    let start = monotonicNanoseconds()
+    try turning(owner, after: 200) {
+      do { try carrier.bus.controller.detach() } catch { Issue.record("\(error)") }
+    }
+    #expect(monotonicNanoseconds() - start < 30_000_000_000)
+  }
+
+  /// Runs `body` on a thread of its own, while the owner looks at its queue, from `milliseconds` on.
+  private func turning(
+    _ owner: Owner, after milliseconds: Int = 0, _ body: @escaping @Sendable () -> Void
+  ) throws {
+    let flag = ScriptedDevice.StopFlag()
+    let thread = try WorkerThread(name: "control") {
+      body()
+      flag.value.store(true, ordering: .releasing)
+    }
+    sleepThread(nanoseconds: milliseconds * 1_000_000)
+    while !flag.value.load(ordering: .acquiring) {
+      if !owner.turn() { _ = try Epoll().wait(milliseconds: 1) }
+    }
+    thread.join()
+  }
+
   @Test(arguments: [true, false]) func survivesTheLossOfTheController(_ embedded: Bool) throws {
     let bus = try Bus(embedded: embedded)
     let disk = bus.controller.disks[0]

@@ -6,7 +6,7 @@ enum HostCommand: Equatable, Sendable {
   case addDisk(controller: Device, target: Int, lun: Int, image: String, readOnly: Bool)
   case removeDisk(controller: Device, target: Int, lun: Int)
   case resizeDisk(controller: Device, target: Int, lun: Int, byteCount: UInt64)
-  case addController(GUID)
+  case addController(GUID, target: Int = 0, lun: Int = 0, image: String? = nil)
   case removeController(Device)
   case addNIC(Uplink, MACAddress?)
   case removeNIC(Device)
@@ -35,7 +35,7 @@ enum HostCommand: Equatable, Sendable {
 
   private static let forms = [
     "disk": "disk add CONTROLLER T:L IMAGE [readOnly] | disk remove CONTROLLER T:L | disk resize CONTROLLER T:L BYTES",
-    "controller": "controller add GUID | controller remove CONTROLLER",
+    "controller": "controller add GUID [T:L IMAGE] | controller remove CONTROLLER",
     "nic": "nic add UPLINK [MAC] | nic remove NIC | nic carrier NIC up|down",
     "kvp": "kvp addresses | kvp list | kvp get KEY",
     "shutdown": "shutdown", "restart": "restart", "heartbeat": "heartbeat", "status": "status",
@@ -55,12 +55,16 @@ enum HostCommand: Equatable, Sendable {
     switch first {
     case "disk": self = try Self.disk(second, rest, usage)
     case "controller":
-      guard rest.count == 1 else { throw usage }
-      switch second {
-      case "add":
+      switch (second, rest.count) {
+      case ("add", 1), ("add", 3):
         guard let id = GUID(rest[0]), id != .zero else { throw usage }
-        self = .addController(id)
-      case "remove": self = .removeController(try Self.controller(rest[0], usage))
+        guard rest.count == 3 else {
+          self = .addController(id)
+          break
+        }
+        let (target, lun) = try Self.diskAddress(rest[1])
+        self = .addController(id, target: target, lun: lun, image: rest[2])
+      case ("remove", 1): self = .removeController(try Self.controller(rest[0], usage))
       default: throw usage
       }
     case "nic": self = try Self.nic(second, rest, usage)
@@ -85,10 +89,7 @@ enum HostCommand: Equatable, Sendable {
   private static func disk(_ verb: String, _ words: [String], _ usage: Fault) throws(Fault) -> HostCommand {
     guard words.count >= 2 else { throw usage }
     let controller = try controller(words[0], usage)
-    let parts = words[1].split(separator: ":", omittingEmptySubsequences: false)
-    guard parts.count == 2, let target = number(parts[0]), let lun = number(parts[1]), target <= 1, lun <= 63 else {
-      throw Fault(text: "\(CommandWords.quote(words[1])) is no address of a disk: targets are 0 and 1, LUNs 0 to 63")
-    }
+    let (target, lun) = try diskAddress(words[1])
     switch (verb, words.count) {
     case ("add", 3):
       return .addDisk(controller: controller, target: target, lun: lun, image: words[2], readOnly: false)
@@ -100,6 +101,14 @@ enum HostCommand: Equatable, Sendable {
       return .resizeDisk(controller: controller, target: target, lun: lun, byteCount: UInt64(byteCount))
     default: throw usage
     }
+  }
+
+  private static func diskAddress(_ word: String) throws(Fault) -> (target: Int, lun: Int) {
+    let parts = word.split(separator: ":", omittingEmptySubsequences: false)
+    guard parts.count == 2, let target = number(parts[0]), let lun = number(parts[1]), target <= 1, lun <= 63 else {
+      throw Fault(text: "\(CommandWords.quote(word)) is no address of a disk: targets are 0 and 1, LUNs 0 to 63")
+    }
+    return (target, lun)
   }
 
   private static func nic(_ verb: String, _ words: [String], _ usage: Fault) throws(Fault) -> HostCommand {

@@ -8,7 +8,7 @@ extension SyntheticHost {
   /// end. From any thread; it waits for the guest where the command needs its answer.
   ///
   /// Commands: `disk add CONTROLLER T:L IMAGE [readOnly]`, `disk remove CONTROLLER T:L`, `disk resize CONTROLLER T:L BYTES`,
-  /// `controller add GUID`, `controller remove CONTROLLER`, `nic add UPLINK [MAC]`, `nic remove NIC`,
+  /// `controller add GUID [T:L IMAGE]`, `controller remove CONTROLLER`, `nic add UPLINK [MAC]`, `nic remove NIC`,
   /// `nic carrier NIC up|down`, `shutdown`, `restart`, `heartbeat`, `kvp addresses`, `kvp list`, `kvp get KEY`, `status`.
   /// CONTROLLER is a GUID or an index from 0, NIC a GUID, an index or a MAC address. Words with blanks stand in double
   /// quotes.
@@ -38,7 +38,10 @@ extension SyntheticHost {
       try removeDisk(target: target, lun: lun, from: try controller(device))
     case .resizeDisk(let device, let target, let lun, let byteCount):
       try resizeDisk(target: target, lun: lun, of: try controller(device), byteCount: byteCount)
-    case .addController(let id): try addController(ControllerConfiguration(id: id, disks: []))
+    case .addController(let id, let target, let lun, let image):
+      // With its disk at once: a guest that had both before goes on where it was.
+      let disks = image.map { [DiskConfiguration(target: target, lun: lun, image: $0)] } ?? []
+      try addController(ControllerConfiguration(id: id, disks: disks))
     case .removeController(let device): try removeController(try controller(device))
     case .addNIC(let uplink, let address): return try addNIC(uplink, address)
     case .removeNIC(let device): try removeNetwork(try network(device))
