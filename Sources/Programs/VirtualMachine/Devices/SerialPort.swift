@@ -13,6 +13,7 @@ final class SerialPort: Sendable {
     var divisor: UInt16 = 12
     /// The transmitter became empty, and the guest has not been told.
     var isTransmitterPending = false
+    var isLineHigh = false
     var received: [UInt8] = []
     var receivedStart = 0
 
@@ -58,7 +59,7 @@ final class SerialPort: Sendable {
   func receive(_ bytes: [UInt8]) {
     state.withLock { state in
       state.received += bytes.prefix(max(0, Self.inputLimit - (state.received.count - state.receivedStart)))
-      updateLine(state)
+      updateLine(&state)
     }
   }
 
@@ -70,7 +71,7 @@ final class SerialPort: Sendable {
       case 0 where isDivisor: return UInt8(truncatingIfNeeded: state.divisor)
       case 0:
         let byte = state.takeInput()
-        updateLine(state)
+        updateLine(&state)
         return byte
       case 1 where isDivisor: return UInt8(truncatingIfNeeded: state.divisor >> 8)
       case 1: return state.interruptEnable
@@ -79,7 +80,7 @@ final class SerialPort: Sendable {
         // To be told is to know.
         if identity == 2 {
           state.isTransmitterPending = false
-          updateLine(state)
+          updateLine(&state)
         }
         return identity | (state.fifoControl & 1 != 0 ? 0xC0 : 0)
       case 3: return state.lineControl
@@ -115,13 +116,14 @@ final class SerialPort: Sendable {
       return sent
     }
     if let sent { transmit(sent) }
-    state.withLock { updateLine($0) }
+    state.withLock { updateLine(&$0) }
   }
 
   /// The line is edge-triggered: each reason to interrupt is an edge of its own.
-  private func updateLine(_ state: borrowing State) {
-    setLine(false)
-    if state.interruptIdentity != 1 { setLine(true) }
+  private func updateLine(_ state: inout State) {
+    if state.isLineHigh { setLine(false) }
+    state.isLineHigh = state.interruptIdentity != 1
+    if state.isLineHigh { setLine(true) }
   }
 }
 
