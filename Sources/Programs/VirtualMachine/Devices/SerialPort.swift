@@ -26,6 +26,18 @@ final class SerialPort: Sendable {
       return 1
     }
 
+    /// The most input that waits for the guest, in bytes; more is lost.
+    private static let inputLimit = 65536
+
+    mutating func putInput(_ bytes: [UInt8]) {
+      // A guest that always leaves a byte must not make what it has taken pile up.
+      if receivedStart >= Self.inputLimit {
+        received.removeFirst(receivedStart)
+        receivedStart = 0
+      }
+      received += bytes.prefix(max(0, Self.inputLimit - (received.count - receivedStart)))
+    }
+
     mutating func takeInput() -> UInt8 {
       guard hasInput else { return 0 }
       let byte = received[receivedStart]
@@ -42,9 +54,6 @@ final class SerialPort: Sendable {
   private let setLine: @Sendable (_ isHigh: Bool) -> Void
   private let transmit: @Sendable (UInt8) -> Void
 
-  /// The most input that waits for the guest, in bytes; more is lost.
-  private static let inputLimit = 65536
-
   /// A port.
   ///
   /// - Parameters:
@@ -58,7 +67,7 @@ final class SerialPort: Sendable {
   /// Gives the guest input.
   func receive(_ bytes: [UInt8]) {
     state.withLock { state in
-      state.received += bytes.prefix(max(0, Self.inputLimit - (state.received.count - state.receivedStart)))
+      state.putInput(bytes)
       updateLine(&state)
     }
   }
@@ -102,7 +111,7 @@ final class SerialPort: Sendable {
       case 0 where isDivisor: state.divisor = state.divisor & 0xFF00 | UInt16(value)
       case 0:
         state.isTransmitterPending = true
-        if state.modemControl & 0x10 != 0 { state.received.append(value) } else { sent = value }
+        if state.modemControl & 0x10 != 0 { state.putInput([value]) } else { sent = value }
       case 1 where isDivisor: state.divisor = state.divisor & 0x00FF | UInt16(value) << 8
       case 1:
         if value & 2 != 0, state.interruptEnable & 2 == 0 { state.isTransmitterPending = true }
