@@ -49,7 +49,7 @@ let package = Package(
     target("WireBytes", "Platform"),
     cModule("CLinux"),
     target("LinuxIO", "Platform", ["CLinux"]),
-    target("SharedMemory", "Platform", ["LinuxIO", "CLinux"]),
+    target("SharedMemory", "Platform", ["LinuxIO", "WireBytes", "CLinux"]),
     cModule("CURing", links: ["uring"]),
     target("URing", "Platform", ["CURing", "SharedMemory", "LinuxIO"]),
     cModule("CFUSE", links: ["fuse3"]),

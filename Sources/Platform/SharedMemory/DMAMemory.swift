@@ -1,5 +1,6 @@
 import CLinux
 public import LinuxIO
+import WireBytes
 
 /// Memory that somebody outside of this process reaches by physical page numbers: all of it is present, and the kernel
 /// moves none of it as long as this object lives.
@@ -88,13 +89,10 @@ public import LinuxIO
       let offset = (UInt64(slice.address) / UInt64(pageByteCount) + UInt64(numbers.count)) * 8
       let bytes = try readBytes(table.number, at: offset, count: part * 8)
       for index in 0..<part {
-        var word: UInt64 = 0
-        for byte in 0..<8 { word |= UInt64(bytes[index * 8 + byte]) << UInt64(byte * 8) }
-        guard word >> 63 != 0 else { throw .ENXIO }
-        // Zero is what those see who may not know.
-        let number = word & 0x7f_ffff_ffff_ffff
-        guard number != 0 else { throw .EPERM }
-        numbers.append(number)
+        let entry = PagemapEntry(rawValue: bytes.rawSpan.le64(at: index * 8))
+        guard entry.isPresent else { throw .ENXIO }
+        guard entry.page != 0 else { throw .EPERM }
+        numbers.append(entry.page)
       }
     }
     return numbers

@@ -107,6 +107,12 @@ public import LinuxIO
     guard unsafe mlock(base, byteCount) == 0 else { throw Errno(rawValue: synthgate_errno()) }
   }
 
+  /// Asks the kernel to use huge pages, where the file behind the region may have them. A request, no promise.
+  public func adviseHugePages() {
+    // SAFETY: advice changes no contents.
+    unsafe _ = madvise(base, byteCount, MADV_HUGEPAGE)
+  }
+
   private static func map(
     at address: UnsafeMutableRawPointer?, count: Int, flags: Int32, descriptor: Int32, offset: Int
   ) throws(Errno) -> UnsafeMutableRawPointer {

@@ -21,11 +21,3 @@ extension MemorySlice {
     }
   }
 }
-
-extension MemoryRegion {
-  /// Asks the kernel to use huge pages, where the file behind the region may have them. A request, no promise.
-  public func adviseHugePages() {
-    // SAFETY: advice changes no contents.
-    unsafe _ = madvise(slice.pointer, byteCount, MADV_HUGEPAGE)
-  }
-}

@@ -15,7 +15,7 @@ enum Architecture {
 
   /// What a target may import from its own floor.
   static let neighbours: [String: Set<String>] = [
-    "SharedMemory": ["LinuxIO"],
+    "SharedMemory": ["LinuxIO", "WireBytes"],
     "URing": ["SharedMemory", "LinuxIO"],
     "KVM": ["SharedMemory", "LinuxIO"],
     "FUSEBridge": ["SharedMemory", "LinuxIO"],

@@ -16,8 +16,6 @@ struct MappedRings: Sendable {
 final class ChannelWorker: Sendable {
   /// The guest signals it.
   let guestRings: EventFD
-  /// The host signals it, if the guest waits on an eventfd.
-  let hostRings: EventFD?
   /// Signalled for the guest, when its bit is seen in the monitor page. The guest does not have it.
   let kick: EventFD
 
@@ -26,24 +24,11 @@ final class ChannelWorker: Sendable {
   private let spinNanoseconds: UInt64
   private let makeDoorbell: @Sendable () -> any Doorbell
 
-  /// A worker for a guest that waits on an eventfd. Nothing runs before `start`.
-  convenience init(spinNanoseconds: UInt64) throws(Errno) {
-    let hostRings = try EventFD()
-    try self.init(spinNanoseconds: spinNanoseconds, hostRings: hostRings) { EventDoorbell(hostRings) }
-  }
-
-  /// A worker for a guest that is signalled by a doorbell of `makeDoorbell`. Nothing runs before `start`.
-  convenience init(
-    spinNanoseconds: UInt64, makeDoorbell: @escaping @Sendable () -> any Doorbell
-  ) throws(Errno) {
-    try self.init(spinNanoseconds: spinNanoseconds, hostRings: nil, makeDoorbell: makeDoorbell)
-  }
-
-  private init(
-    spinNanoseconds: UInt64, hostRings: EventFD?, makeDoorbell: @escaping @Sendable () -> any Doorbell
-  ) throws(Errno) {
+  /// A worker; nothing runs before `start`.
+  ///
+  /// - Parameter makeDoorbell: what signals the guest; it is called on the worker's thread.
+  init(spinNanoseconds: UInt64, makeDoorbell: @escaping @Sendable () -> any Doorbell) throws(Errno) {
     guestRings = try EventFD()
-    self.hostRings = hostRings
     self.makeDoorbell = makeDoorbell
     kick = try EventFD()
     stopEvent = try EventFD()
@@ -68,12 +53,6 @@ final class ChannelWorker: Sendable {
   func stop() {
     mustStop.store(true, ordering: .releasing)
     stopEvent.signal()
-  }
-
-  /// Lets a thread go on that waits because the guest has made `hostRings` blocking and filled it.
-  func unblock() {
-    // A signal that the guest has not seen yet is not ours to take: its own control plane wakes it the same way.
-    if let hostRings, hostRings.isFull { hostRings.drain() }
   }
 
   private func serve(

@@ -104,8 +104,9 @@ final class InlineWaiter: DoorbellListener {
 }
 
 /// The host's side of a guest in this process; it belongs to the guest's control thread.
-final class EmbeddedAttachment: GuestAttachment {
-  private let mailbox: Mailbox<GuestCommand>
+final class EmbeddedAttachment: MailboxAttachment {
+  let mailbox: Mailbox<GuestCommand>
+  var ending: String?
   private let wirings: InlineWirings
   private let receiver: any BusReceiver
 
@@ -131,26 +132,6 @@ final class EmbeddedAttachment: GuestAttachment {
     let endpoint = InlineEndpoint(try session.openEndpoint(on: channel, index: opening.subChannelIndex))
     mailbox.post(.opened(opening.key))
     return InlineEnd(opening, endpoint: endpoint, rings: rings, wirings: wirings, mailbox: mailbox)
-  }
-
-  /// Serves the guest until it or the server ends; answers why.
-  func serve(_ control: GuestControl) -> String {
-    var reason: String?
-    while true {
-      _ = waitForInput([mailbox.descriptor], milliseconds: -1)
-      for command in mailbox.take() {
-        switch command {
-        case .stop(let why):
-          if reason == nil {
-            reason = why
-            control.end()
-          }
-        case .message where reason != nil: continue
-        default: control.perform(command)
-        }
-      }
-      if let reason, control.isIdle { return reason }
-    }
   }
 }
 

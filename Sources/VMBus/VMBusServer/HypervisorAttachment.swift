@@ -5,12 +5,12 @@ import VMBusChannel
 import VMBusProtocol
 
 /// The host's side of a guest of a hypervisor; it belongs to the guest's control thread.
-final class HypervisorAttachment: GuestAttachment {
+final class HypervisorAttachment: MailboxAttachment {
   private let guest: HypervisorGuest
   private let hypervisor: any GuestHypervisor
   private let settings: VMBusServer.Settings
-  private let mailbox: Mailbox<GuestCommand>
-  private var ending: String?
+  let mailbox: Mailbox<GuestCommand>
+  var ending: String?
 
   init(
     guest: HypervisorGuest, hypervisor: any GuestHypervisor, settings: VMBusServer.Settings,
@@ -26,6 +26,8 @@ final class HypervisorAttachment: GuestAttachment {
     guard ending == nil, let port = port(vp) else { return }
     if port.post(message) > settings.queuedMessageCount { ending = "the guest does not take its messages" }
   }
+
+  func messageTaken() { guest.taken() }
 
   func discardQueue() {
     for port in guest.ports { port.discard() }
@@ -69,30 +71,6 @@ final class HypervisorAttachment: GuestAttachment {
 
   private func port(_ vp: UInt32) -> SynICPort? {
     guest.ports.indices.contains(Int(vp)) ? guest.ports[Int(vp)] : nil
-  }
-
-  /// Serves the guest until it or the server ends; answers why.
-  func serve(_ control: GuestControl) -> String {
-    var isReleasing = false
-    while true {
-      _ = waitForInput([mailbox.descriptor], milliseconds: -1)
-      for command in mailbox.take() {
-        switch command {
-        case .stop(let why): ending = ending ?? why
-        case .message:
-          guest.taken()
-          if ending == nil { control.perform(command) }
-        default: control.perform(command)
-        }
-      }
-      if let ending {
-        if !isReleasing {
-          isReleasing = true
-          control.end()
-        }
-        if control.isIdle { return ending }
-      }
-    }
   }
 }
 

@@ -241,25 +241,34 @@ final class SocketAttachment: GuestAttachment {
     _ opening: ChannelOpening, rings: MappedRings, memory: GuestMemory, session: any HostDeviceSession
   ) throws(ChannelError) -> any ChannelEnd {
     do throws(Errno) {
-      let worker = try ChannelWorker(spinNanoseconds: UInt64(settings.spinMicroseconds) * 1000)
+      let hostRings = try EventFD()
+      let worker = try ChannelWorker(spinNanoseconds: UInt64(settings.spinMicroseconds) * 1000) {
+        EventDoorbell(hostRings)
+      }
       let thread = try worker.start(opening, rings: rings, memory: memory, session: session, mailbox: mailbox)
-      return WorkerEnd(relid: opening.relid, worker: worker, thread: thread, attachment: self)
+      return SocketEnd(
+        relid: opening.relid, worker: worker, hostRings: hostRings, thread: thread, attachment: self)
     } catch {
       throw .system(what: "starting a worker", error)
     }
   }
 }
 
-/// The host's end of a channel that a worker thread serves.
-final class WorkerEnd: ChannelEnd {
+/// The host's end of a channel of a guest behind a socket.
+final class SocketEnd: ChannelEnd {
   private let relid: UInt32
   private let worker: ChannelWorker
+  /// The host signals it; the guest has it, too.
+  private let hostRings: EventFD
   private let thread: WorkerThread
   private unowned let attachment: SocketAttachment
 
-  init(relid: UInt32, worker: ChannelWorker, thread: WorkerThread, attachment: SocketAttachment) {
+  init(
+    relid: UInt32, worker: ChannelWorker, hostRings: EventFD, thread: WorkerThread, attachment: SocketAttachment
+  ) {
     self.relid = relid
     self.worker = worker
+    self.hostRings = hostRings
     self.thread = thread
     self.attachment = attachment
   }
@@ -267,12 +276,16 @@ final class WorkerEnd: ChannelEnd {
   var kick: EventFD? { worker.kick }
 
   func announce() {
-    attachment.announce(relid: relid, doorbells: [worker.guestRings] + (worker.hostRings.map { [$0] } ?? []))
+    attachment.announce(relid: relid, doorbells: [worker.guestRings, hostRings])
   }
 
   func close() { worker.stop() }
 
-  func unblock() { worker.unblock() }
+  /// Lets a thread go on that waits because the guest has made `hostRings` blocking and filled it.
+  func unblock() {
+    // A signal that the guest has not seen yet is not ours to take: its own control plane wakes it the same way.
+    if hostRings.isFull { hostRings.drain() }
+  }
 
   func join() { thread.join() }
 }

@@ -8,6 +8,12 @@ import Testing
     try readTextFile("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_overcommit_hugepages")
   }
 
+  @Test func pagemapEntry() {
+    let entry = PagemapEntry(rawValue: 0x8180_0000_0001_2345)
+    #expect(entry.isPresent && entry.page == 0x12345)
+    #expect(!PagemapEntry(rawValue: 0x12345).isPresent)
+  }
+
   @Test func smallPagesArePinnedAndNumbered() throws {
     let memory = try DMAMemory(byteCount: 1 << 20, kinds: [.smallPages])
     #expect(memory.kind == .smallPages && memory.region.byteCount == 1 << 20)

@@ -56,11 +56,11 @@ import Testing
     try bench.startControl()
     #expect(bench.links[0].queueCount == count)
     #expect(bench.ping(0))
-    // Streams of different ports go over different queues.
+    // Streams of different ports go over different queues, whose threads take what the kernel has queued in their time.
     try bench.namespaces[0].run(
       "bash -c 'for i in $(seq 1 64); do echo x > /dev/udp/10.77.0.1/$((5000 + i)) || true; done' 2>/dev/null")
-    let used = bench.links[0].statistics.filter { $0.sentFrames > 0 }.count
-    #expect(used == count)
+    func used() -> Int { bench.links[0].statistics.filter { $0.sentFrames > 0 }.count }
+    #expect(eventually(seconds: 5) { used() == count }, "only \(used()) of \(count) channels were used")
     try bench.close()
   }
 }

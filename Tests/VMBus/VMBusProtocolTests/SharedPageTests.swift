@@ -51,13 +51,6 @@ import WireBytes
     }
   }
 
-  /// B11.
-  @Test func pagemapEntry() {
-    let entry = PagemapEntry(rawValue: 0x8180_0000_0001_2345)
-    #expect(entry.isPresent && entry.page == 0x12345)
-    #expect(!PagemapEntry(rawValue: 0x12345).isPresent)
-  }
-
   @Test func postMessageV33() {
     let input = PostMessageInput(connectionID: 4, payload: Golden.v02)
     #expect(input.encoded() == Golden.v33)

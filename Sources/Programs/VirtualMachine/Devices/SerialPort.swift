@@ -13,6 +13,7 @@ final class SerialPort: Sendable {
     var divisor: UInt16 = 12
     /// The transmitter became empty, and the guest has not been told.
     var isTransmitterPending = false
+    var isLineHigh = false
     var received: [UInt8] = []
     var receivedStart = 0
 
@@ -23,6 +24,18 @@ final class SerialPort: Sendable {
       if interruptEnable & 1 != 0, hasInput { return 4 }
       if interruptEnable & 2 != 0, isTransmitterPending { return 2 }
       return 1
+    }
+
+    /// The most input that waits for the guest, in bytes; more is lost.
+    private static let inputLimit = 65536
+
+    mutating func putInput(_ bytes: [UInt8]) {
+      // A guest that always leaves a byte must not make what it has taken pile up.
+      if receivedStart >= Self.inputLimit {
+        received.removeFirst(receivedStart)
+        receivedStart = 0
+      }
+      received += bytes.prefix(max(0, Self.inputLimit - (received.count - receivedStart)))
     }
 
     mutating func takeInput() -> UInt8 {
@@ -41,9 +54,6 @@ final class SerialPort: Sendable {
   private let setLine: @Sendable (_ isHigh: Bool) -> Void
   private let transmit: @Sendable (UInt8) -> Void
 
-  /// The most input that waits for the guest, in bytes; more is lost.
-  private static let inputLimit = 65536
-
   /// A port.
   ///
   /// - Parameters:
@@ -57,8 +67,8 @@ final class SerialPort: Sendable {
   /// Gives the guest input.
   func receive(_ bytes: [UInt8]) {
     state.withLock { state in
-      state.received += bytes.prefix(max(0, Self.inputLimit - (state.received.count - state.receivedStart)))
-      updateLine(state)
+      state.putInput(bytes)
+      updateLine(&state)
     }
   }
 
@@ -70,7 +80,7 @@ final class SerialPort: Sendable {
       case 0 where isDivisor: return UInt8(truncatingIfNeeded: state.divisor)
       case 0:
         let byte = state.takeInput()
-        updateLine(state)
+        updateLine(&state)
         return byte
       case 1 where isDivisor: return UInt8(truncatingIfNeeded: state.divisor >> 8)
       case 1: return state.interruptEnable
@@ -79,7 +89,7 @@ final class SerialPort: Sendable {
         // To be told is to know.
         if identity == 2 {
           state.isTransmitterPending = false
-          updateLine(state)
+          updateLine(&state)
         }
         return identity | (state.fifoControl & 1 != 0 ? 0xC0 : 0)
       case 3: return state.lineControl
@@ -101,7 +111,7 @@ final class SerialPort: Sendable {
       case 0 where isDivisor: state.divisor = state.divisor & 0xFF00 | UInt16(value)
       case 0:
         state.isTransmitterPending = true
-        if state.modemControl & 0x10 != 0 { state.received.append(value) } else { sent = value }
+        if state.modemControl & 0x10 != 0 { state.putInput([value]) } else { sent = value }
       case 1 where isDivisor: state.divisor = state.divisor & 0x00FF | UInt16(value) << 8
       case 1:
         if value & 2 != 0, state.interruptEnable & 2 == 0 { state.isTransmitterPending = true }
@@ -115,13 +125,14 @@ final class SerialPort: Sendable {
       return sent
     }
     if let sent { transmit(sent) }
-    state.withLock { updateLine($0) }
+    state.withLock { updateLine(&$0) }
   }
 
   /// The line is edge-triggered: each reason to interrupt is an edge of its own.
-  private func updateLine(_ state: borrowing State) {
-    setLine(false)
-    if state.interruptIdentity != 1 { setLine(true) }
+  private func updateLine(_ state: inout State) {
+    if state.isLineHigh { setLine(false) }
+    state.isLineHigh = state.interruptIdentity != 1
+    if state.isLineHigh { setLine(true) }
   }
 }
 

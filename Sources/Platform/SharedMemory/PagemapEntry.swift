@@ -1,5 +1,7 @@
-/// An entry of the Linux file `/proc/self/pagemap`: tells a guest process the page frame numbers of its own memory,
-/// which its page lists must name.
+/// An entry of the Linux file `/proc/self/pagemap`: tells a process the page frame numbers of its own memory, which the page
+/// lists of a guest must name.
+///
+/// Source: Linux Documentation/admin-guide/mm/pagemap.rst.
 public struct PagemapEntry: RawRepresentable, Hashable, Sendable {
   /// The 64-bit word, little-endian in the file.
   public let rawValue: UInt64
