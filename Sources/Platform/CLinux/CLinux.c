@@ -145,3 +145,11 @@ int synthgate_errno(void) { return errno; }
 int synthgate_lock_memory(void) { return (int)result(mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)); }
 
 int synthgate_set_io_flusher(void) { return (int)result(prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0)); }
+
+struct synthgate_civil_time synthgate_civil_time(int64_t seconds) {
+  const time_t time = seconds;
+  struct tm parts = {0};
+  gmtime_r(&time, &parts);
+  return (struct synthgate_civil_time){
+      parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_wday + 1, parts.tm_hour, parts.tm_min, parts.tm_sec};
+}

@@ -86,3 +86,11 @@ int synthgate_set_io_flusher(void);
 
 /// Keeps every page of the process in memory from its first use on (mlockall with MCL_ONFAULT).
 int synthgate_lock_memory(void);
+
+/// A date and a time of day in UTC; months, days and weekdays count from 1, which is Sunday.
+struct synthgate_civil_time {
+  int year, month, day, weekday, hour, minute, second;
+};
+
+/// The time `seconds` after 1970 began.
+struct synthgate_civil_time synthgate_civil_time(int64_t seconds);

@@ -31,38 +31,3 @@ struct RealTimeClock: Sendable {
 
   private static func decimal(_ value: Int) -> UInt8 { UInt8((value / 10) << 4 | value % 10) }
 }
-
-/// A time of day in UTC.
-struct CivilTime: Equatable {
-  var year = 1970
-  var month = 1
-  var day = 1
-  /// 1 is Sunday.
-  var weekday = 1
-  var hour = 0
-  var minute = 0
-  var second = 0
-
-  /// The time `secondsSinceEpoch` after 1970 began.
-  init(secondsSinceEpoch: Int) {
-    var days = secondsSinceEpoch / 86400
-    let rest = secondsSinceEpoch % 86400
-    (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60)
-    // 1970 began on a Thursday.
-    weekday = (days + 4) % 7 + 1
-    while days >= Self.isLeap(year) + 365 {
-      days -= Self.isLeap(year) + 365
-      year += 1
-    }
-    let lengths = [31, 28 + Self.isLeap(year), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
-    while days >= lengths[month - 1] {
-      days -= lengths[month - 1]
-      month += 1
-    }
-    day = days + 1
-  }
-
-  private static func isLeap(_ year: Int) -> Int {
-    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 1 : 0
-  }
-}
