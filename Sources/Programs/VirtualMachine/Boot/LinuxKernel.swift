@@ -15,13 +15,7 @@ struct LinuxKernel {
   private let payloadByteCount: Int
   private let loadAddress: UInt64
   private let runByteCount: UInt64
-  private let descriptor: OwnedDescriptorBox
-
-  /// Keeps the file open.
-  private final class OwnedDescriptorBox {
-    let owned: OwnedDescriptor
-    init(_ owned: consuming OwnedDescriptor) { self.owned = owned }
-  }
+  private let file: BootFile
 
   private static let headerOffset = 0x1F1
 
@@ -30,12 +24,9 @@ struct LinuxKernel {
   /// - Throws: `.image` with what is wrong with it.
   init(path: String) throws(MachineError) {
     self.path = path
-    let (box, byteCount) = try Self.open(path)
-    descriptor = box
-    let start: [UInt8]
-    do throws(Errno) { start = try readBytes(box.owned.number, at: 0, count: 1024) } catch {
-      throw .image(path, "\(error)")
-    }
+    file = try BootFile(path)
+    let byteCount = file.byteCount
+    let start = try file.bytes(count: 1024)
     let bytes = start.rawSpan
     guard start.count == 1024, bytes.le32(at: 0x202) == 0x5372_6448 else {
       throw .image(path, "it is no Linux kernel image (bzImage)")
@@ -59,17 +50,6 @@ struct LinuxKernel {
     entry = loadAddress + 0x200
   }
 
-  private static func open(_ path: String) throws(MachineError) -> (OwnedDescriptorBox, Int) {
-    do throws(Errno) {
-      let box = OwnedDescriptorBox(try OwnedDescriptor.open(path, flags: 0))
-      let info = try FileInfo(descriptor: box.owned.number)
-      guard info.kind == .regular else { throw Errno.EISDIR }
-      return (box, Int(info.byteCount))
-    } catch {
-      throw .image(path, "\(error)")
-    }
-  }
-
   /// Puts the kernel, an initial RAM disk, the command line and the boot parameters into the guest's memory.
   ///
   /// - Throws: `.image` when something does not fit or can't be read.
@@ -79,12 +59,7 @@ struct LinuxKernel {
     guard needed < top else {
       throw .image(path, "it needs \((needed >> 20) + 1) MiB of memory, the machine has \(top >> 20) MiB")
     }
-    do throws(Errno) {
-      try memory.slice(at: Int(loadAddress), count: payloadByteCount)
-        .read(from: descriptor.owned.number, at: payloadOffset)
-    } catch {
-      throw .image(path, "\(error)")
-    }
+    try file.read(into: memory.slice(at: Int(loadAddress), count: payloadByteCount), at: payloadOffset)
     var disk: (address: UInt64, byteCount: Int) = (0, 0)
     if let initrd { disk = try loadDisk(initrd, into: memory, above: needed) }
     let text = Array(commandLine.utf8)
@@ -100,7 +75,8 @@ struct LinuxKernel {
   private func loadDisk(
     _ path: String, into memory: MemorySlice, above floor: UInt64
   ) throws(MachineError) -> (address: UInt64, byteCount: Int) {
-    let (box, byteCount) = try Self.open(path)
+    let file = try BootFile(path)
+    let byteCount = file.byteCount
     let limit = UInt64(header.rawSpan.le32(at: 0x22C - Self.headerOffset)) + 1
     let top = min(UInt64(memory.byteCount), limit)
     guard byteCount > 0 else { throw .image(path, "it is empty") }
@@ -109,11 +85,7 @@ struct LinuxKernel {
         path, "its \(byteCount >> 20) MiB and the kernel need more than the machine's \(memory.byteCount >> 20) MiB")
     }
     let address = (top - UInt64(byteCount)) & ~0xFFF
-    do throws(Errno) {
-      try memory.slice(at: Int(address), count: byteCount).read(from: box.owned.number, at: 0)
-    } catch {
-      throw .image(path, "\(error)")
-    }
+    try file.read(into: memory.slice(at: Int(address), count: byteCount), at: 0)
     return (address, byteCount)
   }
 
