@@ -12,25 +12,11 @@ public final class StreamListener: Sendable {
   /// - Parameter mode: permissions of the socket file.
   /// - Throws: EADDRINUSE when `path` exists and is not such a socket, EACCES, ENAMETOOLONG, ENOENT.
   public init(at path: String, mode: UInt32 = 0o600) throws(Errno) {
-    do throws(Errno) {
-      owned = try Self.listen(at: path, mode: mode)
-    } catch .EADDRINUSE {
-      guard Self.isAbandoned(path) else { throw .EADDRINUSE }
-      try removeFile(path)
-      owned = try Self.listen(at: path, mode: mode)
+    let connect = { () throws(Errno) in _ = try StreamSocket.connect(to: path) }
+    owned = try replacingAbandonedSocket(at: path, connect: connect) { () throws(Errno) in
+      // SAFETY: the path is null-terminated during the call.
+      try unsafe OwnedDescriptor(adopting: check(synthgate_stream_listen(path, mode)))
     }
-  }
-
-  private static func listen(at path: String, mode: UInt32) throws(Errno) -> OwnedDescriptor {
-    // SAFETY: the path is null-terminated during the call.
-    try unsafe OwnedDescriptor(adopting: check(synthgate_stream_listen(path, mode)))
-  }
-
-  /// Whether `path` is a stream socket that nobody listens at.
-  private static func isAbandoned(_ path: String) -> Bool {
-    guard isSocketFile(path) else { return false }
-    do throws(Errno) { _ = try StreamSocket.connect(to: path) } catch { return error == .ECONNREFUSED }
-    return false
   }
 
   /// The next connection; nil when none waits.
@@ -57,4 +43,21 @@ public final class StreamListener: Sendable {
 public func isSocketFile(_ path: String) -> Bool {
   // SAFETY: the path is null-terminated during the call.
   unsafe synthgate_is_socket(path) != 0
+}
+
+/// Listens at `path`, where a socket may stand whose process is gone: such a one is removed, everything else stays.
+///
+/// - Parameter connect: tries to reach a listener there.
+/// - Throws: EADDRINUSE when something stands in the way; what `listen` throws.
+public func replacingAbandonedSocket<Listener: ~Copyable>(
+  at path: String, connect: () throws(Errno) -> Void, listen: () throws(Errno) -> Listener
+) throws(Errno) -> Listener {
+  do throws(Errno) { return try listen() } catch { guard error == .EADDRINUSE else { throw error } }
+  guard isSocketFile(path) else { throw .EADDRINUSE }
+  do throws(Errno) { try connect() } catch {
+    guard error == .ECONNREFUSED else { throw .EADDRINUSE }
+    try removeFile(path)
+    return try listen()
+  }
+  throw .EADDRINUSE
 }

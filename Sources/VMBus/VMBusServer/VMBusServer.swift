@@ -101,7 +101,12 @@ public final class VMBusServer: Sendable {
   /// - Parameter mode: permissions of the socket file, which is removed by `stop`.
   /// - Throws: EADDRINUSE when `path` exists and is not the socket of a host that is gone, EACCES, ENAMETOOLONG.
   public func listen(at path: String, mode: UInt32 = 0o600) throws(Errno) {
-    let socket = SharedSocket(try Self.freshSocket(at: path, mode: mode))
+    // What a host left behind that was killed is replaced.
+    let connect = { () throws(Errno) in _ = try PacketSocket.connect(to: path) }
+    let socket = SharedSocket(
+      try replacingAbandonedSocket(at: path, connect: connect) { () throws(Errno) in
+        try PacketSocket.listen(at: path, mode: mode)
+      })
     let thread = try WorkerThread(name: "vmbus-listen") { [self] in accept(socket, path: path) }
     let isStopped = state.withLock { state in
       if !state.isStopped { state.listeners.append(Listener(socket: socket, path: path, thread: thread)) }
@@ -111,24 +116,6 @@ public final class VMBusServer: Sendable {
       socket.shutdown()
       thread.join()
     }
-  }
-
-  private static func freshSocket(at path: String, mode: UInt32) throws(Errno) -> PacketSocket {
-    do throws(Errno) {
-      return try PacketSocket.listen(at: path, mode: mode)
-    } catch {
-      guard error == .EADDRINUSE else { throw error }
-    }
-    // What a host left behind that was killed is a socket and refuses connections; everything else stays.
-    guard isSocketFile(path) else { throw .EADDRINUSE }
-    do throws(Errno) {
-      _ = try PacketSocket.connect(to: path)
-    } catch {
-      guard error == .ECONNREFUSED else { throw .EADDRINUSE }
-      try removeFile(path)
-      return try PacketSocket.listen(at: path, mode: mode)
-    }
-    throw .EADDRINUSE
   }
 
   /// Serves the guest behind a socket that is connected already.
