@@ -85,9 +85,7 @@ public struct BlockQueueLimits: Sendable, Equatable {
     func limit(_ name: String) -> UInt64 {
       // A partition has no queue of its own: its disk stands one directory above.
       for directory in ["\(device)/queue", "\(device)/../queue"] {
-        if let text = try? readTextFile("\(directory)/\(name)"), let line = text.split(separator: "\n").first {
-          return UInt64(line) ?? 0
-        }
+        if let line = readFirstLine("\(directory)/\(name)") { return UInt64(line) ?? 0 }
       }
       return 0
     }

@@ -88,8 +88,7 @@ public func processesWithOpenFile(_ path: String) -> [(id: Int32, name: String)]
   return directoryEntries("/proc").compactMap { Int32($0) }.filter { $0 != own }.compactMap { id in
     let isHolder = directoryEntries("/proc/\(id)/fd").contains { (try? linkTarget("/proc/\(id)/fd/\($0)")) == path }
     guard isHolder else { return nil }
-    let name = (try? readTextFile("/proc/\(id)/comm"))?.split(separator: "\n").first.map(String.init)
-    return (id, name ?? "a program")
+    return (id, processName(id) ?? "a program")
   }
 }
 

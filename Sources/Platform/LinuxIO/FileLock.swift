@@ -59,7 +59,6 @@ public func processesWithLockedFile(_ path: String) -> [(id: Int32, name: String
       return (try? readTextFile("/proc/\(id)/fdinfo/\(number)"))?.contains("\nlock:") ?? false
     }
     guard isHolder else { return nil }
-    let name = (try? readTextFile("/proc/\(id)/comm"))?.split(separator: "\n").first.map(String.init)
-    return (id, name ?? "a program")
+    return (id, processName(id) ?? "a program")
   }
 }

@@ -161,3 +161,6 @@ public func endProcess(_ code: Int32) -> Never { exit(code) }
 
 /// Whether the descriptor is a terminal.
 public func isTerminalDescriptor(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
+
+/// The name of the process `id`, as ps(1) shows it; nil when there is none.
+public func processName(_ id: Int32) -> String? { readFirstLine("/proc/\(id)/comm") }

@@ -124,8 +124,7 @@ enum HugePages {
         sleepThread(nanoseconds: 10_000_000)
       }
     }
-    let text = try readTextFile(limitPath)
-    guard let before = Int(text.split(separator: "\n").first ?? "") else { throw .EINVAL }
+    guard let before = Int(readFirstLine(limitPath) ?? "") else { throw .EINVAL }
     try writeAll(Array("\(before + count)\n".utf8), to: file.number)
     defer { try? writeAll(Array("\(before)\n".utf8), to: file.number) }
     return try body()

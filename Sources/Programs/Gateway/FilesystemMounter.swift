@@ -57,11 +57,7 @@ struct FilesystemMount: Sendable {
     {
       return true
     }
-    let modprobe = ["/sbin/modprobe", "/usr/sbin/modprobe"].first { FileManager.default.isExecutableFile(atPath: $0) }
-    guard let modprobe, let null = try? OwnedDescriptor.open("/dev/null", flags: 2) else { return false }
-    let process = try? ProcessHandle.start(
-      [modprobe, "-q", "fs-\(type)"], input: null.number, output: null.number, error: null.number)
-    return process?.exitCode() == 0
+    return loadKernelModule("fs-\(type)") == nil
   }
 
   private func mountByKernel() throws(GatewayError) -> MountedFilesystem {

@@ -27,7 +27,7 @@ extension HyperVGuest {
       for part in [name] + holders(of: name) {
         let through = part == name ? "" : " (through \(part))"
         let paths = [devicePath(part), mapperPath(part)].compactMap { $0 }
-        let number = readAttribute("class/block/\(part)/dev")
+        let number = readFirstLine("\(sysfs.root)/class/block/\(part)/dev")
         if let mount = mounts.first(where: { paths.contains($0.source) || $0.device == number }) {
           let place = mount.target == "/" ? "the root filesystem" : "the filesystem mounted at \(mount.target)"
           return "its disk \(name) carries \(place)\(through)"
@@ -46,11 +46,7 @@ extension HyperVGuest {
 
   /// The path by which mounts name a device of device-mapper.
   private func mapperPath(_ name: String) -> String? {
-    readAttribute("class/block/\(name)/dm/name").map { "/dev/mapper/\($0)" }
-  }
-
-  private func readAttribute(_ path: String) -> String? {
-    (try? readTextFile("\(sysfs.root)/\(path)"))?.split(separator: "\n").first.map(String.init)
+    readFirstLine("\(sysfs.root)/class/block/\(name)/dm/name").map { "/dev/mapper/\($0)" }
   }
 
   /// The block devices that stand below the device: disks and their partitions.
@@ -62,16 +58,7 @@ extension HyperVGuest {
 
   /// Devices that are made of this one: volumes, arrays, and what is made of those.
   private func holders(of name: String) -> [String] {
-    var found: [String] = []
-    var open = [name]
-    while let next = open.popLast(), found.count < 256 {
-      for holder in directoryEntries("\(sysfs.root)/class/block/\(next)/holders").sorted()
-      where !found.contains(holder) {
-        found.append(holder)
-        open.append(holder)
-      }
-    }
-    return found
+    reachable(from: name) { directoryEntries("\(sysfs.root)/class/block/\($0)/holders") }
   }
 
   // MARK: NICs
@@ -92,17 +79,10 @@ extension HyperVGuest {
 
   /// Links that stand on this one: bonds, bridges, VLANs.
   private func uppers(of name: String) -> [String] {
-    var found: [String] = []
-    var open = [name]
-    while let next = open.popLast(), found.count < 256 {
-      for entry in directoryEntries("\(sysfs.root)/class/net/\(next)").sorted() where entry.hasPrefix("upper_") {
-        let upper = String(entry.dropFirst("upper_".count))
-        guard !found.contains(upper) else { continue }
-        found.append(upper)
-        open.append(upper)
-      }
+    reachable(from: name) { link in
+      directoryEntries("\(sysfs.root)/class/net/\(link)").filter { $0.hasPrefix("upper_") }
+        .map { String($0.dropFirst("upper_".count)) }
     }
-    return found
   }
 
   private func addresses(of link: String) -> [IPAddress] {
@@ -147,4 +127,18 @@ extension HyperVGuest {
     }
     return nil
   }
+}
+
+/// What can be reached from `start` over `next`, without `start`, each once: at most 256, for what sysfs shows may change
+/// meanwhile.
+private func reachable(from start: String, over next: (String) -> [String]) -> [String] {
+  var found: [String] = []
+  var open = [start]
+  while let name = open.popLast(), found.count < 256 {
+    for neighbour in next(name).sorted() where !found.contains(neighbour) {
+      found.append(neighbour)
+      open.append(neighbour)
+    }
+  }
+  return found
 }

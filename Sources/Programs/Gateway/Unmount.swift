@@ -67,8 +67,7 @@ public func unmount(_ directory: String, progress: (String, Int) -> Void) throws
 private func otherMounter(of device: String) -> String? {
   for id in directoryEntries("/proc").compactMap({ Int32($0) }) {
     guard (try? mountTable(ofProcess: "\(id)"))?.contains(where: { $0.source == device }) == true else { continue }
-    let name = (try? readTextFile("/proc/\(id)/comm"))?.split(separator: "\n").first.map(String.init)
-    return "\(id) (\(name ?? "?"))"
+    return "\(id) (\(processName(id) ?? "?"))"
   }
   return nil
 }

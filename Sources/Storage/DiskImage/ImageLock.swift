@@ -17,8 +17,7 @@ func lockImage(_ file: borrowing OwnedDescriptor, path: String, exclusive: Bool)
   do throws(Errno) { try lockOnce(file, exclusive: exclusive) } catch {
     guard error == .EAGAIN || error == .EACCES else { throw .system(what: "lock it", error) }
     if case .process(let id)? = try? file.lockHolder(exclusive: exclusive) {
-      let name = (try? readTextFile("/proc/\(id)/comm"))?.split(separator: "\n").first ?? "a program"
-      throw .inUse(holder: "\(name) (process \(id))")
+      throw .inUse(holder: "\(processName(id) ?? "a program") (process \(id))")
     }
     throw .inUse(holder: imageHolder(path))
   }

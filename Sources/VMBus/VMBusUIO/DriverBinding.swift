@@ -113,22 +113,3 @@ public struct DriverBinding: Sendable {
     do throws(Errno) { try body() } catch { throw .refused(step: name, error) }
   }
 }
-
-/// Loads a kernel module by modprobe(8); answers why that is not possible.
-@Sendable public func loadKernelModule(_ name: String) -> String? {
-  guard
-    let path = ["/sbin/modprobe", "/usr/sbin/modprobe", "/bin/modprobe"].first(where: { path in
-      directoryEntries(String(path.dropLast("/modprobe".count))).contains("modprobe")
-    })
-  else { return "there is no modprobe to load its module" }
-  do throws(Errno) {
-    let readWrite: Int32 = 2
-    let null = try OwnedDescriptor.open("/dev/null", flags: readWrite)
-    let process = try ProcessHandle.start(
-      [path, name], input: null.number, output: null.number, error: null.number)
-    let code = process.exitCode()
-    return code == 0 ? nil : "modprobe \(name) ended with code \(code)"
-  } catch {
-    return "modprobe can't be started: \(error)"
-  }
-}

@@ -24,7 +24,7 @@ public struct KernelVersion: Comparable, Sendable, CustomStringConvertible {
 
   /// The running kernel.
   public static var running: KernelVersion? {
-    readAttribute("/proc/sys/kernel/osrelease").flatMap { KernelVersion($0) }
+    readFirstLine("/proc/sys/kernel/osrelease").flatMap { KernelVersion($0) }
   }
 
   /// Whether uio_hv_generic takes devices without a monitor id, and signals them by a system call (commit 547fa4ffd799,

@@ -61,14 +61,8 @@ public struct SysfsBus: Sendable {
   try writeAll(Array(text.utf8), to: file.number)
 }
 
-/// The first line of the file at `path`; nil when it can't be read.
-func readAttribute(_ path: String) -> String? {
-  guard let text = try? readTextFile(path) else { return nil }
-  return text.split(separator: "\n", omittingEmptySubsequences: false).first.map(String.init)
-}
-
 /// The number in the file at `path`, decimal or behind 0x; nil when there is none.
 func readNumber(_ path: String) -> UInt64? {
-  guard let text = readAttribute(path) else { return nil }
+  guard let text = readFirstLine(path) else { return nil }
   return text.hasPrefix("0x") ? UInt64(text.dropFirst(2), radix: 16) : UInt64(text)
 }

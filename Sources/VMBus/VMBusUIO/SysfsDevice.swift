@@ -42,8 +42,8 @@ public struct SysfsDevice: Sendable, Equatable {
   /// Reads the directory `entry` of `directory`; nil when it is no device, or vanishes meanwhile.
   init?(entry: String, in directory: String, root: String) {
     guard let path = try? canonicalPath("\(directory)/\(entry)"),
-      let instance = readAttribute(path + "/device_id").flatMap({ GUID($0) }),
-      let interfaceClass = readAttribute(path + "/class_id").flatMap({ GUID($0) }),
+      let instance = readFirstLine(path + "/device_id").flatMap({ GUID($0) }),
+      let interfaceClass = readFirstLine(path + "/class_id").flatMap({ GUID($0) }),
       let relid = readNumber(path + "/id").flatMap({ UInt32(exactly: $0) })
     else { return nil }
     self.entry = entry
@@ -53,7 +53,7 @@ public struct SysfsDevice: Sendable, Equatable {
     self.relid = relid
     monitor = Self.monitor(path)
     driver = (try? linkTarget(path + "/driver"))?.split(separator: "/").last.map(String.init)
-    let override = readAttribute(path + "/driver_override") ?? ""
+    let override = readFirstLine(path + "/driver_override") ?? ""
     driverOverride = override.isEmpty || override == "(null)" ? nil : override
     let opened: UInt64 = 3
     isOpen = readNumber(path + "/state") == opened
@@ -74,7 +74,7 @@ public struct SysfsDevice: Sendable, Equatable {
       let hasRing = directoryEntries("\(directory)/\(name)").contains("ring")
       return Channel(
         relid: relid, subChannelIndex: Int(clamping: index), monitor: monitor("\(directory)/\(name)"),
-        hasRings: readAttribute("\(directory)/\(name)/in_mask") != nil,
+        hasRings: readFirstLine("\(directory)/\(name)/in_mask") != nil,
         ringPath: hasRing ? "\(directory)/\(name)/ring" : nil)
     }.sorted { ($0.subChannelIndex, $0.relid) < ($1.subChannelIndex, $1.relid) }
   }
@@ -133,7 +133,7 @@ public struct SysfsUIO: Sendable, Equatable {
   public let maps: [Map]
 
   init?(name: String, path: String) {
-    guard name.hasPrefix("uio"), UInt32(name.dropFirst(3)) != nil, let text = readAttribute(path + "/dev"),
+    guard name.hasPrefix("uio"), UInt32(name.dropFirst(3)) != nil, let text = readFirstLine(path + "/dev"),
       let number = DeviceNumber(text)
     else { return nil }
     self.name = name
@@ -142,7 +142,7 @@ public struct SysfsUIO: Sendable, Equatable {
       guard entry.hasPrefix("map"), let index = Int(entry.dropFirst(3)), (0..<64).contains(index),
         let size = readNumber("\(path)/maps/\(entry)/size"), size < 1 << 40
       else { return nil }
-      return Map(index: index, name: readAttribute("\(path)/maps/\(entry)/name") ?? "", byteCount: Int(size))
+      return Map(index: index, name: readFirstLine("\(path)/maps/\(entry)/name") ?? "", byteCount: Int(size))
     }.sorted { $0.index < $1.index }
   }
 
