@@ -40,7 +40,7 @@ final class DeviceClaim: Sendable {
 
   /// Says what the device is used for.
   func write(_ use: DeviceUse) throws(GatewayError) {
-    try runtime.writeJSON(use, to: runtime.attachmentDirectory(instance) + "/use.json")
+    try writeStateFile(use, to: runtime.attachmentDirectory(instance) + "/use.json")
   }
 }
 
@@ -54,7 +54,7 @@ extension RuntimeDirectory {
   }
 
   func attachment(_ instance: GUID) -> AttachmentRecord? {
-    readJSON(AttachmentRecord.self, at: attachmentDirectory(instance) + "/state.json")
+    readStateFile(AttachmentRecord.self, at: attachmentDirectory(instance) + "/state.json")
   }
 
   func save(_ record: AttachmentRecord, for instance: GUID) throws(GatewayError) {
@@ -62,7 +62,7 @@ extension RuntimeDirectory {
     do { try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true) } catch {
       throw GatewayError(.notPermitted, what: "create \(directory)", why: "the directory can't be made")
     }
-    try writeJSON(record, to: directory + "/state.json")
+    try writeStateFile(record, to: directory + "/state.json")
   }
 
   func removeAttachment(_ instance: GUID) {
@@ -71,7 +71,7 @@ extension RuntimeDirectory {
 
   /// What another process does with an attached device; nil while none has said so.
   func use(of instance: GUID) -> DeviceUse? {
-    readJSON(DeviceUse.self, at: attachmentDirectory(instance) + "/use.json")
+    readStateFile(DeviceUse.self, at: attachmentDirectory(instance) + "/use.json")
   }
 
   /// Takes the right to drive an attached device.
@@ -102,21 +102,6 @@ extension RuntimeDirectory {
       if let claim = try claimDevice(instance) { return claim }
       guard use(of: instance) == nil, monotonicNanoseconds() < deadline else { return nil }
       sleepThread(nanoseconds: 20_000_000)
-    }
-  }
-
-  func readJSON<Value: Decodable>(_ type: Value.Type, at path: String) -> Value? {
-    guard let text = try? readTextFile(path) else { return nil }
-    return try? JSONDecoder().decode(type, from: Data(text.utf8))
-  }
-
-  func writeJSON(_ value: some Encodable, to path: String) throws(GatewayError) {
-    do {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-      try encoder.encode(value).write(to: URL(filePath: path), options: .atomic)
-    } catch {
-      throw GatewayError(.failed, what: "write \(path)", why: "\(error)")
     }
   }
 }

@@ -17,13 +17,7 @@ struct ControllerClaims {
   init(_ guest: HyperVGuest, in runtime: RuntimeDirectory, what: String) throws(GatewayError) {
     self.runtime = runtime
     try guest.check(what)
-    instances = guest.attached(.scsi).map(\.instance)
-    guard !instances.isEmpty else {
-      let there = guest.sysfs.devices().filter { $0.interfaceClass == .scsi }.map(\.name)
-      throw GatewayError(
-        .notFound, what: what, why: "no SCSI controller of this machine is attached",
-        advice: there.isEmpty ? "the bus has none" : "synthgate attach \(there[0])")
-    }
+    instances = try guest.attached(.scsi, "SCSI controller", what: what).map(\.instance)
     for instance in instances {
       if let claim = try runtime.awaitClaim(instance) { claims[instance] = claim }
     }

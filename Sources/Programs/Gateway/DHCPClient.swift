@@ -79,7 +79,7 @@ private struct Lease: Codable {
 public func handleDHCPEvent(_ event: String, directory: String, name: String) throws(GatewayError) {
   let what = "DHCP lease of \(name)"
   let path = directory + "/lease.json"
-  let old = (try? Data(contentsOf: URL(filePath: path))).flatMap { try? JSONDecoder().decode(Lease.self, from: $0) }
+  let old = readStateFile(Lease.self, at: path)
   let environment = ProcessInfo.processInfo.environment
   var new: Lease?
   if event == "bound" || event == "renew" {
@@ -108,7 +108,7 @@ public func handleDHCPEvent(_ event: String, directory: String, name: String) th
     throw GatewayError(.failed, what: what, why: "\(error)")
   }
   if let new {
-    try? JSONEncoder().encode(new).write(to: URL(filePath: path), options: .atomic)
+    try? writeStateFile(new, to: path)
   } else {
     try? removeFile(path)
   }

@@ -62,6 +62,18 @@ struct HyperVGuest: Sendable {
     sysfs.devices().filter { $0.interfaceClass == interfaceClass && $0.uio != nil }
   }
 
+  /// The same, of which there must be one.
+  ///
+  /// - Parameter kind: what the class is called in the message.
+  func attached(_ interfaceClass: GUID, _ kind: String, what: String) throws(GatewayError) -> [SysfsDevice] {
+    let found = attached(interfaceClass)
+    if !found.isEmpty { return found }
+    let there = sysfs.devices().first { $0.interfaceClass == interfaceClass }
+    throw GatewayError(
+      .notFound, what: what, why: "no \(kind) of this machine is attached",
+      advice: there.map { "synthgate attach \($0.name)" } ?? "the bus has none")
+  }
+
   /// What stands against taking over this device.
   ///
   /// - Parameter force: leaves out the question whether it is in use.

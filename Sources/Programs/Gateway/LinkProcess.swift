@@ -102,13 +102,7 @@ public final class LinkProcess: Sendable {
   private func claimNIC() throws(GatewayError) -> DeviceClaim {
     let guest = HyperVGuest()
     try guest.check(what)
-    let attached = guest.attached(.network)
-    guard !attached.isEmpty else {
-      let there = guest.sysfs.devices().filter { $0.interfaceClass == .network }.map(\.name)
-      throw GatewayError(
-        .notFound, what: what, why: "no NIC of this machine is attached",
-        advice: there.isEmpty ? "the bus has none" : "synthgate attach \(there[0])")
-    }
+    let attached = try guest.attached(.network, "NIC", what: what)
     var fitting = attached
     if let nic = request.nic {
       if let index = Int(nic), nic.count < 8 {

@@ -55,15 +55,11 @@ struct LinkRecord: Codable {
   var devices: [DeviceReport]
 
   static func load(_ key: String, in runtime: RuntimeDirectory) -> LinkRecord? {
-    guard let text = try? readTextFile(runtime.linkDirectory(key) + "/state.json") else { return nil }
-    return try? JSONDecoder().decode(LinkRecord.self, from: Data(text.utf8))
+    readStateFile(LinkRecord.self, at: runtime.linkDirectory(key) + "/state.json")
   }
 
   func save(_ key: String, in runtime: RuntimeDirectory) throws(GatewayError) {
-    let path = runtime.linkDirectory(key) + "/state.json"
-    do { try JSONEncoder().encode(self).write(to: URL(filePath: path), options: .atomic) } catch {
-      throw GatewayError(.failed, what: "write \(path)", why: "\(error)")
-    }
+    try writeStateFile(self, to: runtime.linkDirectory(key) + "/state.json")
   }
 
   var isAlive: Bool { isProcessAlive(process, startedAt: processStart) }

@@ -30,20 +30,12 @@ public struct MountRecord: Codable, Sendable, Equatable {
 
   /// Reads the state of the mount `name`; nil when there is none that can be read.
   static func load(_ name: String, in runtime: RuntimeDirectory) -> MountRecord? {
-    guard let text = try? readTextFile(runtime.mountDirectory(name) + "/state.json") else { return nil }
-    return try? JSONDecoder().decode(MountRecord.self, from: Data(text.utf8))
+    readStateFile(MountRecord.self, at: runtime.mountDirectory(name) + "/state.json")
   }
 
-  /// Writes the state, so that a reader sees the old or the new one.
+  /// Writes the state.
   func save(in runtime: RuntimeDirectory) throws(GatewayError) {
-    let path = runtime.mountDirectory(name) + "/state.json"
-    do {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-      try encoder.encode(self).write(to: URL(filePath: path), options: .atomic)
-    } catch {
-      throw GatewayError(.failed, what: "write \(path)", why: "\(error)")
-    }
+    try writeStateFile(self, to: runtime.mountDirectory(name) + "/state.json")
   }
 
   /// Whether the process that serves the mount still runs.
