@@ -146,7 +146,7 @@ let package = Package(
     .executableTarget(
       name: "synthgate",
       dependencies: [
-        "Gateway", "SyntheticHost", "ImageTools", "DiskImage", "Ethernet", "NetlinkRoute", "LinuxIO",
+        "Gateway", "SyntheticHost", "ImageTools", "ImageFormats", "DiskImage", "Ethernet", "NetlinkRoute", "LinuxIO",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/Programs/synthgate", swiftSettings: strict),
@@ -161,7 +161,7 @@ let package = Package(
       name: "dev", dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")],
       path: "Sources/Programs/dev", swiftSettings: strict),
 
-    // Measurements against peers: `swift run -c release benchmark storage`, and `network`.
+    // Measurements against peers: `swift run -c release benchmark storage`, `images` and `network`.
     .executableTarget(
       name: "benchmark",
       dependencies: [

@@ -8,7 +8,7 @@ struct Benchmark: ParsableCommand {
     commandName: "benchmark",
     abstract: "Measure Synthgate against its peers on this machine.",
     subcommands: [
-      StorageCommand.self, NetworkCommand.self, FramesCommand.self, ServeNull.self, ServeDirect.self,
-      ForwardFrames.self,
+      StorageCommand.self, ImagesCommand.self, NetworkCommand.self, FramesCommand.self, ServeNull.self,
+      ServeDirect.self, OpenImage.self, ForwardFrames.self,
     ])
 }

@@ -46,6 +46,18 @@ struct Machine: Encodable {
     self.tools = tools
   }
 
+  /// This machine, for measurements of storage.
+  ///
+  /// - Parameter qemu: qemu-storage-daemon; nil when it is not there.
+  init(of workspace: Workspace, fio: String, qemu: String?) throws {
+    self.init(
+      directory: workspace.directory,
+      tools: [
+        .init(name: "fio", version: try workspace.version(of: fio)),
+        .init(name: "qemu", version: try qemu.flatMap { try workspace.version(of: $0) }),
+      ])
+  }
+
   /// What lies under a directory.
   private static func filesystem(of directory: String) -> String {
     let mounts = (try? mountTable()) ?? []

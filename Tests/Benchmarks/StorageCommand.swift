@@ -78,21 +78,12 @@ struct StorageCommand: ParsableCommand {
   private func measure(
     _ settings: StorageSettings, _ programs: PeerPrograms, fio: String, in workspace: Workspace
   ) throws -> Bool {
-    let machine = Machine(
-      directory: workspace.directory,
-      tools: [
-        .init(name: "fio", version: try workspace.version(of: fio)),
-        .init(name: "qemu", version: try programs.qemu.flatMap { try workspace.version(of: $0) }),
-      ])
+    let machine = try Machine(of: workspace, fio: fio, qemu: programs.qemu)
     let benchmark = StorageBenchmark(settings, programs, fio: fio, in: workspace)
     let (series, footprints) = try benchmark.run()
-    var commands: [String: [String]] = [:]
-    for peer in settings.peers {
-      let lines = programs.commands(peer, image: "IMAGE", size: settings.size, cache: .buffered, directory: "DIR")
-      commands[peer.rawValue] = lines?.map { $0.arguments.joined(separator: " ") }
-    }
     let report = StorageReport(
-      machine: machine, settings: settings, commands: commands, series: series, footprints: footprints,
+      machine: machine, settings: settings, commands: programs.commandLines(settings), series: series,
+      footprints: footprints,
       aims: Aim.judge(series, footprints, caches: settings.caches), notes: benchmark.notes)
     if json {
       try printJSON(report)

@@ -40,11 +40,14 @@ struct VerifyingLoad {
 extension EndToEnd {
   /// fio with verification of every block.
   @Suite(.serialized) struct Load {
-    @Test(arguments: [(true, true), (true, false), (false, true), (false, false)])
-    func rawDisk(isDirect: Bool, isAligned: Bool) throws {
+    @Test(arguments: [
+      (DiskFormat.raw, true, true), (.raw, true, false), (.raw, false, true), (.raw, false, false),
+      (.vhdx, true, true), (.vhdx, false, false),
+    ])
+    func wholeDisk(format: DiskFormat, isDirect: Bool, isAligned: Bool) throws {
       try Scratch.with { scratch in
-        try Image.sparse(scratch.file("disk.img"), mebibytes: 256)
-        try scratch.mounted(scratch.file("disk.img"), options: ["--filesystem", "none"]) {
+        let disk = try scratch.emptyDisk(format, mebibytes: 256)
+        try scratch.mounted(disk, options: ["--filesystem", "none"]) {
           try VerifyingLoad(
             target: "--filename=\(scratch.mountPoint)/whole", isDirect: isDirect, isAligned: isAligned
           ).run()
@@ -52,16 +55,19 @@ extension EndToEnd {
       }
     }
 
-    @Test(arguments: [("auto", true), ("auto", false), ("direct", true), ("direct", false)])
-    func ext4(cache: String, isDirect: Bool) throws {
+    @Test(arguments: [
+      (DiskFormat.raw, "auto", true), (.raw, "auto", false), (.raw, "direct", true), (.raw, "direct", false),
+      (.vhdx, "auto", true),
+    ])
+    func ext4(format: DiskFormat, cache: String, isDirect: Bool) throws {
       try Scratch.with { scratch in
-        let extent = try Image.plain(scratch.file("disk.img"), type: "ext4", mebibytes: 400)
-        try scratch.mounted(extent.image, options: ["--cache", cache]) {
+        let disk = try scratch.disk(format, type: "ext4", mebibytes: 400)
+        try scratch.mounted(disk, options: ["--cache", cache]) {
           try VerifyingLoad(
             target: "--directory=\(scratch.mountPoint)", isDirect: isDirect, isAligned: isDirect
           ).run()
         }
-        try Image.check(extent, type: "ext4")
+        try scratch.check(disk, type: "ext4")
       }
     }
 

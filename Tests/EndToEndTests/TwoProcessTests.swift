@@ -116,10 +116,11 @@ extension EndToEnd {
     }
 
     /// The host is killed in the middle of a verified load, and started again: the load notices a pause, nothing else.
-    @Test(arguments: [true, false]) func killedHostIsAPause(onExt4: Bool) throws {
+    @Test(arguments: [(DiskFormat.raw, true), (.raw, false), (.vhdx, true), (.vhdx, false)])
+    func killedHostIsAPause(format: DiskFormat, onExt4: Bool) throws {
       try Scratch.with { scratch in
-        let extent = try Image.plain(scratch.file("disk.img"), type: "ext4", mebibytes: 400)
-        let host = try HostProcess(scratch, disks: ["{ lun: 0, image: \(extent.image) }"])
+        let disk = try scratch.disk(format, type: "ext4", mebibytes: 400)
+        let host = try HostProcess(scratch, disks: ["{ lun: 0, image: \(disk) }"])
         try scratch.mount("lun=0:0", "--bus", host.bus, "--filesystem", onExt4 ? "ext4" : "none")
         let target = onExt4 ? "--directory=\(scratch.mountPoint)" : "--filename=\(scratch.mountPoint)/whole"
         let load = try Command(
@@ -141,7 +142,7 @@ extension EndToEnd {
         print("the host was killed \(kills) times under load")
         try scratch.synthgateMustUnmount()
         try host.stop()
-        if onExt4 { try Image.check(extent, type: "ext4") }
+        if onExt4 { try scratch.check(disk, type: "ext4") }
       }
     }
 
@@ -162,12 +163,13 @@ extension EndToEnd {
     }
 
     /// A killed gateway wedges nothing; the host and the next command go on.
-    @Test(arguments: [true, false]) func killedGatewayLeavesNothing(isEmbedded: Bool) throws {
+    @Test(arguments: [(DiskFormat.raw, true), (.raw, false), (.vhdx, true)])
+    func killedGatewayLeavesNothing(format: DiskFormat, isEmbedded: Bool) throws {
       try Scratch.with { scratch in
-        let extent = try Image.plain(scratch.file("disk.img"), type: "ext4", mebibytes: 400)
-        let host = isEmbedded ? nil : try HostProcess(scratch, disks: ["{ lun: 0, image: \(extent.image) }"])
+        let disk = try scratch.disk(format, type: "ext4", mebibytes: 400)
+        let host = isEmbedded ? nil : try HostProcess(scratch, disks: ["{ lun: 0, image: \(disk) }"])
         let options = host.map { ["--bus", $0.bus] } ?? []
-        let source = isEmbedded ? extent.image : "lun=0:0"
+        let source = isEmbedded ? disk : "lun=0:0"
         func mount() throws {
           let result = try run(
             [try Program.path, "mount", source, scratch.mountPoint] + options, environment: scratch.environment)
@@ -193,7 +195,7 @@ extension EndToEnd {
         try must("ls", "-l", scratch.mountPoint)
         try scratch.synthgateMustUnmount()
         try host?.stop()
-        try Image.check(extent, type: "ext4")
+        try scratch.check(disk, type: "ext4")
       }
     }
   }

@@ -18,6 +18,11 @@ extension NestedEndToEndTests {
       try expect("sub-channels", "load", "load-on-files", "speed", of: .storage, on: kernel)
     }
 
+    @Test("Dynamic images are whole after all that", arguments: GuestKernel.allCases)
+    func images(kernel: GuestKernel) throws {
+      try expect("data-image", "large-sectors-image", of: .storage, on: kernel)
+    }
+
     @Test("Disks come, grow and go while the guest runs", arguments: GuestKernel.allCases)
     func hotPlug(kernel: GuestKernel) throws {
       try expect("hot-add", "resize", "hot-remove", "remove-under-load", of: .storage, on: kernel)

@@ -29,12 +29,14 @@ extension OwnedDescriptor {
   ///
   /// - Throws: EOPNOTSUPP where the filesystem or device can't, ENOSPC, or another errno of fallocate(2).
   public borrowing func allocate(_ mode: AllocationMode, offset: UInt64, byteCount: UInt64) throws(Errno) {
-    _ = try check(synthgate_fallocate(number, mode.rawValue, Int64(offset), Int64(byteCount)))
+    guard let start = Int64(exactly: offset), let length = Int64(exactly: byteCount) else { throw .EFBIG }
+    _ = try check(synthgate_fallocate(number, mode.rawValue, start, length))
   }
 
   /// Sets the length of the file in bytes.
   public borrowing func truncate(to byteCount: UInt64) throws(Errno) {
-    _ = try check(synthgate_truncate(number, Int64(byteCount)))
+    guard let length = Int64(exactly: byteCount) else { throw .EFBIG }
+    _ = try check(synthgate_truncate(number, length))
   }
 
   /// Waits until all data written to the file is on its medium (fdatasync(2)).

@@ -38,6 +38,16 @@ public struct ImageReport: Encodable, Sendable {
   public var parent: Parent?
   /// What is not as it should be.
   public var warnings: [FindingReport]
+  /// Everything that the headers say.
+  public var headers: [Header]
+
+  /// A field of the headers.
+  public struct Header: Encodable, Sendable {
+    /// Its stable name.
+    public var name: String
+    /// What it holds.
+    public var value: String
+  }
 
   /// What an image says of its parent.
   public struct Parent: Encodable, Sendable {
@@ -75,6 +85,7 @@ public struct ImageReport: Encodable, Sendable {
       Parent(identity: identity, paths: description.parentPaths.map { .init(field: $0.field, path: $0.path) })
     }
     warnings = description.warnings.map { FindingReport($0, path: description.path) }
+    headers = description.headers.map { Header(name: $0.name, value: $0.value) }
   }
 }
 

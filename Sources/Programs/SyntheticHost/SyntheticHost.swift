@@ -30,7 +30,7 @@ public final class SyntheticHost: Sendable {
   ) throws(SyntheticHostError) {
     self.configuration = configuration
     server = VMBusServer(settings)
-    controllers = HostControllers(server: server)
+    controllers = HostControllers(server: server, keepsUnflushedWrites: configuration.listen != nil)
     networks = HostNetworks(server: server)
     services = HostServices(configuration.services, referenceTime: referenceTime)
     do throws(SyntheticHostError) {

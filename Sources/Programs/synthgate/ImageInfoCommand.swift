@@ -1,5 +1,6 @@
 import ArgumentParser
 import Gateway
+import ImageFormats
 import ImageTools
 
 struct ImageInfo: ParsableCommand {
@@ -19,6 +20,9 @@ struct ImageInfo: ParsableCommand {
 
   @OptionGroup var parents: ParentOptions
 
+  @Flag(help: "Everything that the headers say, too; --json has it always.")
+  var headers = false
+
   @Flag(help: "Print JSON.")
   var json = false
 
@@ -28,7 +32,14 @@ struct ImageInfo: ParsableCommand {
     for (index, report) in reports.enumerated() {
       if index > 0 { print("") }
       for (name, value) in Self.lines(report) {
-        print(name + ":" + String(repeating: " ", count: 14 - name.count) + value)
+        print(name + ":" + String(repeating: " ", count: 14 - name.count) + printableText(value))
+      }
+      guard headers else { continue }
+      let width = report.headers.map(\.name.count).max() ?? 0
+      for header in report.headers {
+        print(
+          "  " + header.name + String(repeating: " ", count: width + 2 - header.name.count)
+            + printableText(header.value))
       }
     }
   }

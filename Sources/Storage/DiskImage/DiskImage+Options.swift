@@ -36,6 +36,9 @@ extension DiskImage {
     public var format = Format.automatic
     /// Whether it is locked against other users: exclusively, or shared when it is read-only.
     public var isLocked = true
+    /// Whether a write that has ended outlives this process also without a flush: for whoever serves clients that stay when it
+    /// dies. A write that takes room then ends only when the table names that room durably.
+    public var keepsUnflushedWrites = false
     /// Serial number; nil for one derived from the identity.
     public var serial: String?
     /// Identity; nil for the one in the image, or one derived from the path where it has none.

@@ -15,6 +15,13 @@ enum CacheMode: String, Codable, CaseIterable, ExpressibleByArgument {
   }
 }
 
+/// What the bytes of the disk are stored in.
+enum ImageKind: String, Codable {
+  case raw
+  /// Dynamic, in blocks of 1 MiB.
+  case vhdx
+}
+
 /// Somebody who makes a file of an image.
 enum Peer: String, Codable, CaseIterable, ExpressibleByArgument {
   /// The image itself: the limit.
@@ -52,6 +59,8 @@ struct PeerPrograms {
   var synthgate: String?
   /// Threads of each FUSE server that can be told; nil for their own choice.
   var workers: Int?
+  /// What the images are.
+  var kind = ImageKind.raw
 
   private var workerArguments: [String] { workers.map { ["--workers", "\($0)"] } ?? [] }
 
@@ -70,7 +79,7 @@ struct PeerPrograms {
       return [
         PeerCommand([
           qemu, "--blockdev", "file,node-name=file,filename=\(image),cache.direct=\(cache == .direct ? "on" : "off")",
-          "--blockdev", "raw,node-name=disk,file=file",
+          "--blockdev", "\(kind.rawValue),node-name=disk,file=file",
           "--export", "fuse,id=export,node-name=disk,mountpoint=\(directory)/whole,writable=on,growable=off",
         ])
       ]
@@ -96,6 +105,19 @@ struct PeerPrograms {
         PeerCommand(mount + workerArguments),
       ]
     }
+  }
+}
+
+extension PeerPrograms {
+  /// The command lines of each peer's processes, for people.
+  func commandLines(_ settings: StorageSettings) -> [String: [String]] {
+    var lines: [String: [String]] = [:]
+    for peer in settings.peers {
+      lines[peer.rawValue] = commands(
+        peer, image: "IMAGE", size: settings.size, cache: .buffered, directory: "DIR")?
+        .map { $0.arguments.joined(separator: " ") }
+    }
+    return lines
   }
 }
 

@@ -12,6 +12,11 @@ struct StorageSettings: Encodable {
   var caches: [CacheMode]
   var peers: [Peer]
   var jobs: [String]
+  /// What the image is.
+  var kind = ImageKind.raw
+
+  /// The loads that there are for such images.
+  var allJobs: [StorageJob] { kind == .raw ? StorageJob.all : StorageJob.images }
 }
 
 /// Runs every job on every peer, alternating: a round visits all peers for one job before the next job, and each round
@@ -45,13 +50,13 @@ final class StorageBenchmark {
       if commands == nil { drop(peer, "its program is not there") }
     }
     writeError("benchmark: filling an image of \(settings.size >> 20) MiB")
-    // Writes of 4 KiB put the image into the page cache in pages of that size. In large folios ext4 of Linux 6.18 takes
-    // 40 us for each buffered write of 4 KiB, which would hide what the peers cost.
-    try run([
-      fio, "--name=fill", "--filename=\(image)", "--size=\(settings.size)", "--rw=write", "--bs=4k", "--end_fsync=1",
-      "--refill_buffers", "--output-format=json", "--output=\(workspace.path("fill.json"))",
-    ])
-    let jobs = StorageJob.all.filter { settings.jobs.contains($0.name) }
+    switch settings.kind {
+    case .raw: try fill(image)
+    case .vhdx:
+      try createImage(image, byteCount: settings.size)
+      try with(.diskfs, image: image, size: settings.size, .buffered) { try fill($0.file) }
+    }
+    let jobs = settings.allJobs.filter { settings.jobs.contains($0.name) }
     for cache in settings.caches {
       for round in 0..<settings.rounds {
         writeError("benchmark: \(cache.rawValue), round \(round + 1) of \(settings.rounds)")
@@ -61,8 +66,25 @@ final class StorageBenchmark {
         }
       }
     }
-    try measureFootprints()
+    if settings.kind == .raw { try measureFootprints() }
     return (series, footprints)
+  }
+
+  /// Writes of 4 KiB put the image into the page cache in pages of that size. In large folios ext4 of Linux 6.18 takes
+  /// 40 us for each buffered write of 4 KiB, which would hide what the peers cost.
+  private func fill(_ file: String) throws {
+    try run([
+      fio, "--name=fill", "--filename=\(file)", "--size=\(settings.size)", "--rw=write", "--bs=4k", "--end_fsync=1",
+      "--refill_buffers", "--output-format=json", "--output=\(workspace.path("fill.json"))",
+    ])
+  }
+
+  /// A new dynamic image.
+  private func createImage(_ path: String, byteCount: UInt64) throws {
+    guard let synthgate = programs.synthgate else { throw BenchmarkError.failed("synthgate is not there: build it") }
+    try run([
+      synthgate, "image", "create", path, "--size", "\(byteCount)", "--format", "vhdx", "--block-size", "1M", "--force",
+    ])
   }
 
   private func drop(_ peer: Peer, _ why: String, failed: Bool = false) {
@@ -91,15 +113,17 @@ final class StorageBenchmark {
     }
   }
 
-  private func load(_ job: StorageJob, _ running: RunningPeer, _ cache: CacheMode, seconds: Int) throws -> FioResult.Job
-  {
+  private func load(
+    _ job: StorageJob, _ running: RunningPeer, _ cache: CacheMode, seconds: Int, size: UInt64? = nil
+  ) throws -> FioResult.Job {
     let output = workspace.path("fio.json")
     try? FileManager.default.removeItem(atPath: output)
     // Only the bare file can be used through the page cache; the files of the servers are for direct I/O.
     let direct = running.peer != .bare || cache == .direct
     try run(
       [fio]
-        + job.arguments(file: running.file, size: settings.size, seconds: seconds, direct: direct, output: output))
+        + job.arguments(
+          file: running.file, size: size ?? settings.size, seconds: seconds, direct: direct, output: output))
     return try FioResult.job(of: output)
   }
 
@@ -110,9 +134,15 @@ final class StorageBenchmark {
     if cache == .direct {
       try run(["/bin/dd", "if=/dev/null", "of=\(image)", "oflag=nocache", "conv=notrunc", "count=0"])
     }
-    try with(peer, image: image, size: settings.size, cache) { running in
+    var (image, size) = (image, settings.size)
+    if job.isFirstWrite {
+      image = workspace.path("new")
+      size = job.newImageByteCount(size: size)
+      try createImage(image, byteCount: size)
+    }
+    try with(peer, image: image, size: size, cache) { running in
       let before = ProcessUsage(of: running.processIDs)
-      let result = try load(job, running, cache, seconds: settings.seconds)
+      let result = try load(job, running, cache, seconds: settings.seconds, size: size)
       let after = ProcessUsage(of: running.processIDs)
       let counters = try running.busCounters()
       let direction = job.writes ? result.write : result.read

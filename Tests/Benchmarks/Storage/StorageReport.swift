@@ -22,7 +22,7 @@ struct StorageReport: Encodable {
     }
     for cache in settings.caches {
       lines += ["", "\(cache.title) (--cache \(cache.rawValue))"]
-      for job in StorageJob.all { lines += table(Figures(series, cache, job)) }
+      for job in settings.allJobs { lines += table(Figures(series, cache, job)) }
     }
     if !footprints.isEmpty { lines += ["", "Start and idle"] + footprintTable }
     if !aims.isEmpty { lines += ["", "Aims"] + aims.map { "  \($0.line)" } }
@@ -32,11 +32,11 @@ struct StorageReport: Encodable {
   private func table(_ figures: Figures) -> [String] {
     let measured = settings.peers.compactMap { figures[$0] }
     guard !measured.isEmpty else { return [] }
+    let names = [(Peer.bare, "x bare"), (.qemu, "x qemu"), (.null, "x null"), (.diskfs, "x DiskFS")]
+    let others = names.filter { settings.peers.contains($0.0) }
     var rows = [
-      [
-        "", figures.job.unit, "min-max", "x bare", "x qemu", "x null", "x DiskFS", "p50 us", "p99 us", "cpu us/IO",
-        "switches/IO", "doorbells/req",
-      ]
+      ["", figures.job.unit, "min-max"] + others.map(\.1)
+        + ["p50 us", "p99 us", "cpu us/IO", "switches/IO", "doorbells/req"]
     ]
     for one in measured {
       let throughputs = one.samples.map(\.throughput)
@@ -45,7 +45,7 @@ struct StorageReport: Encodable {
       rows.append([
         one.peer.title, short(one.median(\.throughput)), range(throughputs),
       ])
-      for other in [Peer.bare, .qemu, .null, .diskfs] {
+      for (other, _) in others {
         rows[rows.count - 1].append(figures.ratio(one.peer, to: other).map { fixed($0, 2) } ?? "-")
       }
       rows[rows.count - 1] += [

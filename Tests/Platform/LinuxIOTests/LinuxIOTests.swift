@@ -137,6 +137,8 @@ import Testing
     defer { unlink(path) }
     let file = try OwnedDescriptor.open(path, flags: O_RDWR | O_CREAT)
     try file.truncate(to: 1 << 20)
+    #expect(throws: Errno.EFBIG) { try file.truncate(to: 1 << 63) }
+    #expect(throws: Errno.EFBIG) { try file.allocate(.reserve, offset: 1 << 63, byteCount: 4096) }
     #expect(try file.storedByteCount() == 0)
     try file.allocate(.reserve, offset: 0, byteCount: 65536)
     #expect(try file.storedByteCount() >= 65536)

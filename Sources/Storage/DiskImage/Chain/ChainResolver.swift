@@ -78,7 +78,9 @@ struct ChainResolver: ParentResolver {
           "parent path \(printable(denied)) of \(reference.childPath) leaves the allowed directories "
             + directories.joined(separator: ", ")))
     }
-    let names = tried.isEmpty ? reference.candidates.map { "\($0.field) \(printable($0.path))" } : tried
+    let names =
+      tried.isEmpty
+      ? reference.candidates.map { "\($0.field) \(printable($0.path))" } : tried.map { printableText($0) }
     throw .fault(
       ImageFault(
         "chain.missing",
@@ -172,11 +174,8 @@ private func name(_ error: DiskImageError, _ path: String) -> DiskImageError {
   }
 }
 
-/// `text` with everything that could harm a terminal taken out, cut where it is long.
-private func printable(_ text: String) -> String {
-  let shown = text.unicodeScalars.prefix(200).map { $0.value < 0x20 || $0.value == 0x7f ? "?" : String($0) }
-  return "'" + shown.joined() + "'"
-}
+/// A path out of an image, in quotes, cut where it is long.
+private func printable(_ text: String) -> String { "'\(printableText(String(text.prefix(200))))'" }
 
 /// Sees that a chain ends.
 struct ChainWalk {

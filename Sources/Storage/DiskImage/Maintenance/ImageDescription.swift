@@ -40,6 +40,8 @@ public struct ImageDescription: Sendable {
   public var parentIdentity: String?
   /// What is not as it should be, but keeps nobody from using the image.
   public var warnings: [ImageFault] = []
+  /// Everything that its headers say, in the order of the file's structures; none of a raw image.
+  public var headers: [HeaderField] = []
 
   /// Kinds of images.
   public enum Kind: String, Sendable {
@@ -101,12 +103,14 @@ extension DiskImage {
     description.linkage = "\(footer.uniqueID)"
     description.creator = footer.creatorName
     description.warnings = structure.warnings
+    description.headers = HeaderField.fields(of: footer)
     description.needsRepair = structure.needsFooter || structure.needsCopy
     if footer.isSavedState {
       description.warnings.append(ImageFault("vhd.saved", "it belongs to a saved machine", at: structure.dataEnd + 84))
     }
     guard let header = structure.header else { return description }
     description.kind = footer.kind == .differencing ? .differencing : .dynamic
+    description.headers += HeaderField.fields(of: header)
     let map = try VHDMap(structure, header: header, file: file, isReadOnly: true, isSwept: false)
     description.blockByteCount = header.blockByteCount
     description.blockCount = map.blockCount
@@ -132,6 +136,7 @@ extension DiskImage {
       physicalSectorByteCount: Int(parameters.physicalSectorByteCount))
     description.identity = "\(parameters.diskID)"
     description.linkage = "\(inspection.header.dataWriteGUID)"
+    description.headers = HeaderField.fields(of: inspection)
     description.creator = try creator(file)
     description.needsRepair = inspection.hasPendingLog
     if inspection.hasPendingLog {
@@ -157,7 +162,6 @@ extension DiskImage {
   private static func creator(_ file: ImageFile) throws(DiskImageError) -> String {
     let bytes = try system("read it") { () throws(Errno) in try file.read(at: 8, count: 512) }
     let units = (0..<256).map { UInt16(bytes[2 * $0]) | UInt16(bytes[2 * $0 + 1]) << 8 }.prefix { $0 != 0 }
-    let text = String(validating: Array(units), as: UTF16.self) ?? ""
-    return String(text.unicodeScalars.filter { $0.value >= 0x20 && $0.value != 0x7f }.map(Character.init))
+    return printableText(String(validating: Array(units), as: UTF16.self) ?? "")
   }
 }

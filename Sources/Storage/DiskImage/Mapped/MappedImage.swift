@@ -16,6 +16,8 @@ public final class MappedImage: OpenedImage {
   /// Whether the file can have holes; false once the system has said that it can't.
   let canPunch = Atomic<Bool>(true)
   let canZeroRange = Atomic<Bool>(true)
+  /// Whether a write ends only when the tables that name its place are durable.
+  let keepsUnflushedWrites: Bool
   private let state: Mutex<State>
   private let isClosed = Atomic<Bool>(false)
   /// Counts the events after which a parked request may go on.
@@ -39,6 +41,7 @@ public final class MappedImage: OpenedImage {
   init(_ layers: [ImageLayer], options: DiskImage.Options) throws(DiskImageError) {
     precondition(!layers.isEmpty)
     self.layers = layers
+    keepsUnflushedWrites = options.keepsUnflushedWrites
     let layout = layers[0].map.layout
     for layer in layers where layer.map.layout.sectorByteCount != layout.sectorByteCount {
       throw .fault(.init("chain.sector", "\(layers[0].file.path) and \(layer.file.path) have different sector sizes"))

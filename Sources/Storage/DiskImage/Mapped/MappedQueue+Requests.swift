@@ -175,8 +175,11 @@ extension MappedQueue {
   func conclude(_ tag: UInt32) {
     let slot = slots[Int(tag)]
     if let error = slot.error { return finish(tag, error) }
+    if slot.request.operation == .read { return finish(tag) }
     let isDurable = slot.request.flags.contains(.forceUnitAccess)
-    if isDurable, slot.request.operation != .read, slot.isVolatile || map.needsCommit { return startFlush(tag) }
+    // Bytes in the page cache outlive this process, changed tables in its memory don't.
+    if isDurable || image.keepsUnflushedWrites, map.needsCommit { return startFlush(tag) }
+    if isDurable, slot.isVolatile { return startFlush(tag) }
     finish(tag)
   }
 

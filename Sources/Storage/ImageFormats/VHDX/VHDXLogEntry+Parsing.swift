@@ -32,7 +32,7 @@ extension VHDXLogEntry {
     flushedFileOffset = bytes.le64(at: 48)
     lastFileOffset = bytes.le64(at: 56)
     guard tail % 4096 == 0, tail < logByteCount, sequenceNumber > 0, bytes.le32(at: 28) == 0,
-      flushedFileOffset % VHDX.alignment == 0, lastFileOffset % VHDX.alignment == 0
+      flushedFileOffset % VHDX.alignment == 0, lastFileOffset % VHDX.alignment == 0, lastFileOffset <= 1 << 62
     else { return nil }
     var sector = Self.descriptorByteCount(count)
     guard bytes.le32(at: 4) == CRC32C.checksum(bytes, storedAt: 4) else { return nil }

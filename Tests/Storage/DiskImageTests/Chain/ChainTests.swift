@@ -97,6 +97,17 @@ import Testing
     #expect(fault.code == "chain.missing" && fault.text.contains(scratch.directory + "/not here.img"))
   }
 
+  /// What stands in an image reaches no terminal as it is.
+  @Test(arguments: formats) func controlCharactersAreNotTold(format: DiskImage.Format) throws {
+    let scratch = try Scratch()
+    let base = try base(scratch, format, "base.img")
+    for text in [".\\no\u{1b}[2J\u{9b}2Jne.img", "..\\..\\x\u{1b}[2J\u{9b}2J"] {
+      let fault = try #require(fault(try child(scratch, format, "leaf.img", of: base, path: text)))
+      #expect(!fault.text.unicodeScalars.contains { $0.properties.generalCategory == .control }, "\(fault.code)")
+      try run("/bin/rm", scratch.directory + "/leaf.img")
+    }
+  }
+
   @Test(arguments: formats) func identityIsChecked(format: DiskImage.Format) throws {
     let scratch = try Scratch()
     let base = try base(scratch, format, "base.img")

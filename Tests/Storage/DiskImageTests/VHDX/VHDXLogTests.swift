@@ -95,6 +95,17 @@ import WireBytes
     #expect(try tableEntry(path, 1) == 5 << 20 | 6)
   }
 
+  @Test(arguments: [UInt64(1) << 62 + 1 << 20, 1 << 63, 0 &- 1 << 20])
+  func lengthsThatNoFileCanHave(last: UInt64) throws {
+    let scratch = try Scratch(memory: true)
+    let path = try image(scratch, [(0, entry(5, tail: 0, blocks: [1: 5], last: last))])
+    let before = try contents(path)
+    for isReadOnly in [true, false] {
+      #expect(openFault(path, vhdxOptions(isReadOnly: isReadOnly)) == "vhdx.log.corrupt")
+    }
+    #expect(try contents(path) == before)
+  }
+
   @Test func refused() throws {
     func fault(_ entries: [(offset: Int, entry: VHDXLogEntry)]) throws -> String? {
       let scratch = try Scratch(memory: true)
