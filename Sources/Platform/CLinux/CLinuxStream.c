@@ -45,6 +45,11 @@ ssize_t synthgate_stream_read(int socket, void *bytes, size_t length) {
   return result(count);
 }
 
+int synthgate_stream_peek(int socket) {
+  char byte;
+  return (int)result(recv(socket, &byte, 1, MSG_DONTWAIT | MSG_PEEK));
+}
+
 ssize_t synthgate_stream_write(int socket, const void *bytes, size_t length) {
   ssize_t count;
   do {

@@ -41,6 +41,25 @@ public final class StreamSocket: Sendable {
     StreamSocket(adopting: try unsafe OwnedDescriptor(adopting: check(synthgate_stream_connect(path))))
   }
 
+  /// What a read would find now.
+  public enum Pending: Hashable, Sendable {
+    /// Bytes.
+    case bytes
+    /// Nothing yet.
+    case nothing
+    /// The end of the connection.
+    case end
+  }
+
+  /// What a read would find now; nothing is taken.
+  public var pending: Pending {
+    switch synthgate_stream_peek(owned.number) {
+    case 1: .bytes
+    case -Errno.EAGAIN.rawValue: .nothing
+    default: .end
+    }
+  }
+
   /// Reads what is there, as much as `target` holds.
   public func read(into target: inout MutableRawSpan) -> Outcome {
     // SAFETY: the kernel writes inside the span during the call.

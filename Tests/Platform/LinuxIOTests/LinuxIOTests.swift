@@ -178,4 +178,16 @@ import Testing
     let third = try OwnedDescriptor.open(path, flags: O_RDWR)
     #expect(throws: Errno.EAGAIN) { try third.advisoryLock(exclusive: false) }
   }
+
+  @Test func whatAStreamHasPending() throws {
+    let (one, other) = try StreamSocket.pair()
+    #expect(one.pending == .nothing)
+    #expect(other.write([1, 2].rawSpan) == .moved(2))
+    #expect(one.pending == .bytes && one.pending == .bytes)
+    other.shutdown()
+    #expect(one.pending == .bytes, "what was sent before the end comes first")
+    var bytes: [UInt8] = [0, 0]
+    #expect(synthgate_stream_read(one.descriptor, &bytes, 2) == 2)
+    #expect(one.pending == .end)
+  }
 }

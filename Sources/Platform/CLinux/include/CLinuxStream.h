@@ -16,6 +16,9 @@ int synthgate_stream_accept(int socket);
 /// Two close-on-exec, non-blocking stream sockets that are connected with each other.
 int synthgate_stream_pair(int numbers[2]);
 
+/// What a read would find: 1 bytes, 0 the end of the stream, -EAGAIN nothing. Nothing is taken.
+int synthgate_stream_peek(int socket);
+
 /// Reads at most `length` bytes; 0 is the end of the stream.
 ssize_t synthgate_stream_read(int socket, void *bytes, size_t length);
 

@@ -6,7 +6,8 @@ import WireBytes
 /// or `error`. Only the user of the host may connect (mode 0600).
 ///
 /// Each client has a thread of its own, so that one that is slow or broken keeps nobody waiting. A client may send the next
-/// command before it has the answer to the last. With too many clients the one that has been idle longest has to go.
+/// command before it has the answer to the last. With too many clients one has to go that waits for nothing: one that
+/// has gone itself, else the one that has been idle longest.
 public final class HostControl: Sendable {
   /// The longest command, in bytes without the line end.
   public static let maximumCommandByteCount = 8192
@@ -120,21 +121,34 @@ public final class HostControl: Sendable {
     }
   }
 
-  /// Makes room for a client; nil when all the others are busy.
+  /// Makes room for a client; nil when all the others wait for an answer.
   private func admit(_ socket: StreamSocket) -> UInt64? {
     state.withLock { state in
       let living = state.clients.filter { !$0.value.isSentAway && !$0.value.hasEnded }
       if living.count >= Self.maximumClientCount {
-        let idle = living.filter { !$0.value.isBusy }.min { $0.value.lastUse < $1.value.lastUse }
-        guard let idle else { return nil }
-        idle.value.socket.shutdown()
-        state.clients[idle.key]?.isSentAway = true
+        guard let number = Self.dispensable(living) else { return nil }
+        state.clients[number]?.socket.shutdown()
+        state.clients[number]?.isSentAway = true
       }
       let number = state.nextNumber
       state.nextNumber += 1
       state.clients[number] = Client(socket: socket, lastUse: monotonicNanoseconds())
       return number
     }
+  }
+
+  /// The client that can go: one that has ended its connection, else the one that has been idle longest. A command that
+  /// waits in a socket is not idle.
+  private static func dispensable(_ clients: [UInt64: Client]) -> UInt64? {
+    let candidates = clients.compactMap { number, client -> (rank: Int, lastUse: UInt64, number: UInt64)? in
+      if client.isBusy { return nil }
+      switch client.socket.pending {
+      case .end: return (0, client.lastUse, number)
+      case .nothing: return (1, client.lastUse, number)
+      case .bytes: return nil
+      }
+    }
+    return candidates.min { ($0.rank, $0.lastUse) < ($1.rank, $1.lastUse) }?.number
   }
 
   private func setBusy(_ number: UInt64, _ isBusy: Bool) {
