@@ -16,13 +16,16 @@ final class HostControllers: Sendable {
   }
 
   private let server: VMBusServer
+  private let log: (@Sendable (String) -> Void)?
   private let entries = Mutex<[Entry]>([])
 
   /// How long a guest may take to let go of what is removed, until the call returns all the same.
   private static let releaseMilliseconds = 5000
 
-  init(server: VMBusServer) {
+  /// - Parameter log: told what happens to disks, from any thread.
+  init(server: VMBusServer, log: (@Sendable (String) -> Void)? = nil) {
     self.server = server
+    self.log = log
   }
 
   /// The controllers in their order, as they are now.
@@ -43,7 +46,7 @@ final class HostControllers: Sendable {
       }
       var images: [DiskAddress: any OpenedImage] = [:]
       for disk in configuration.disks {
-        let (address, image) = try Self.add(disk, to: controller)
+        let (address, image) = try add(disk, to: controller)
         images[address] = image
       }
       let key = server.add(controller)
@@ -76,7 +79,7 @@ final class HostControllers: Sendable {
       if entries[index].disks.contains(where: { $0.target == disk.target && $0.lun == disk.lun }) {
         throw .exists("a disk at \(disk.target):\(disk.lun)")
       }
-      let (address, image) = try Self.add(disk, to: entries[index].controller)
+      let (address, image) = try add(disk, to: entries[index].controller)
       entries[index].disks.append(disk)
       entries[index].images[address] = image
     }
@@ -148,14 +151,16 @@ final class HostControllers: Sendable {
     return address
   }
 
-  private static func add(
+  private func add(
     _ disk: DiskConfiguration, to controller: SCSIController
   ) throws(SyntheticHostError) -> (DiskAddress, any OpenedImage) {
     guard let address = disk.address else {
       throw .controller("\(disk.target):\(disk.lun) is no address: targets are 0 and 1, LUNs 0 to 63")
     }
     let image: any OpenedImage
-    do throws(DiskImageError) { image = try DiskImage.open(disk.image, options: disk.imageOptions) } catch {
+    var options = disk.imageOptions
+    options.report = log
+    do throws(DiskImageError) { image = try DiskImage.open(disk.image, options: options) } catch {
       throw .image(disk.image, error)
     }
     do throws(SCSIController.ConfigurationError) {
@@ -211,6 +216,7 @@ extension DiskConfiguration {
     options.serial = serial
     options.parentDirectories = parentDirectories
     options.parentPaths = parents
+    options.reconnectSeconds = reconnectSeconds
     options.format =
       switch format {
       case .automatic: .automatic

@@ -1,0 +1,90 @@
+import Block
+import LinuxIO
+import NBDConnection
+
+/// The end of a connection, and what comes after it.
+extension NBDQueue {
+  /// The connection has ended, or is to end: what it has not answered waits for the next one.
+  func lose(_ reason: String) {
+    unwatch()
+    // Closes the socket: nothing is written into the memory of requests from here on.
+    connection = nil
+    sentCount = 0
+    for index in commands.indices where commands[index].state == .sent { commands[index].state = .unsent }
+    let lost = image.durability.lose()
+    image.tell("the server is gone (\(reason.isEmpty ? "it has ended the connection" : reason)); waiting for it")
+    if lost > 0 { image.tell("\(lost) writes may be lost that were not flushed: the next flush fails") }
+    let now = monotonicNanoseconds()
+    ticket = image.reconnector.request(event)
+    if silenceCount > 1 { failAll(.timedOut) }
+    link = .outage(since: now)
+    setTimer(at: now + UInt64(image.outageMilliseconds) * 1_000_000)
+  }
+
+  func loseIfEnded() {
+    if connection?.isAlive == false { lose(connection?.problem ?? "") }
+  }
+
+  func lookAtTicket() {
+    guard let outcome = ticket?.take() else { return }
+    switch consume outcome {
+    case .waiting: return
+    case .connected(let new):
+      event.drain()
+      ticket = nil
+      resume(new)
+    case .changed(let how):
+      event.drain()
+      ticket = nil
+      link = .gone
+      image.tell("the export has changed: \(how); it can't be used any more")
+      failAll(.gone)
+    }
+  }
+
+  private func resume(_ new: consuming NBDConnection) {
+    connection = consume new
+    if case .outage(let since) = link {
+      image.tell("the server is back after \((monotonicNanoseconds() - since) / 1_000_000) ms")
+    } else {
+      image.tell("the server is back")
+    }
+    link = .up
+    lastAnswer = monotonicNanoseconds()
+    setTimer(at: lastAnswer + UInt64(image.answerMilliseconds) * 1_000_000)
+    let again = commands.indices.filter { commands[$0].state == .unsent }
+      .sorted { commands[$0].number < commands[$1].number }
+    for index in again where commands[index].state == .unsent { send(index) }
+    watch()
+  }
+
+  func timeIsOver() {
+    timer.acknowledge()
+    timerDue = 0
+    switch link {
+    case .up:
+      guard sentCount > 0 else { return }
+      let limit = UInt64(image.answerMilliseconds) * 1_000_000
+      if monotonicNanoseconds() - lastAnswer < limit { return setTimer(at: lastAnswer + limit) }
+      silenceCount += 1
+      lose("no answer for \(image.answerMilliseconds / 1000) s")
+    case .outage:
+      image.tell(
+        "the server did not come back within \(image.outageMilliseconds / 1000) s: requests fail until it does")
+      link = .failing
+      failAll(.failed)
+    case .failing, .gone: break
+    }
+  }
+
+  /// Ends all requests. No connection may be there.
+  private func failAll(_ error: BlockError) {
+    for index in commands.indices where commands[index].state != .free {
+      commands[index].state = .free
+      commands[index].memory = nil
+      freeCommands.append(index)
+    }
+    waiting.removeAll(keepingCapacity: true)
+    for index in slots.indices where slots[index].isBusy { finish(index, error) }
+  }
+}
