@@ -144,9 +144,9 @@ extension EndToEnd {
         try makeCertificates(pki)
         let (secure, port) = try loopback(
           scratch, ["--tls=require", "--tls-certificates=\(pki)", "file", try extent(scratch).image])
-        try scratch.mounted("nbds://localhost:\(port)/?tls-certificates=\(pki)") {
-          try must("sh", "-c", "echo secret > '\(scratch.mountPoint)/file'; sync")
-        }
+        try scratch.mount("nbds://localhost:\(port)/?tls-certificates=\(pki)")
+        try must("sh", "-c", "echo secret > '\(scratch.mountPoint)/file'; sync")
+        try scratch.synthgateMustUnmount()
         // The certificate is for localhost, and for nobody else.
         let other = try scratch.synthgate("image", "info", "nbds://127.0.0.1:\(port)/?tls-certificates=\(pki)")
         #expect(other.code == 1 && other.error.contains("ertificate"), "\(other.error)")
@@ -182,7 +182,7 @@ extension EndToEnd {
         defer { server.kill() }
         let target = scratch.file("new.\(format)")
         let result = try scratch.synthgate("image", "convert", uri(scratch), target)
-        #expect(result.code == 0 && result.output.contains("5.1 MiB copied"), "\(result.output)\(result.error)")
+        #expect(result.code == 0 && result.output.contains("5 MiB copied"), "\(result.output)\(result.error)")
         server.kill()
         try must("qemu-img", "compare", "-f", "qcow2", "-F", format, image, target)
       }
@@ -203,6 +203,9 @@ extension EndToEnd {
         testDescription: "no server over TCP", code: 3, words: ["Connection refused"],
         arguments: ["image", "info", "nbd://127.0.0.1:1/"]),
       Case(
+        testDescription: "unknown host", code: 3, words: ["the host `nowhere.invalid` is not known"],
+        arguments: ["image", "info", "nbd://nowhere.invalid/"]),
+      Case(
         testDescription: "no socket", code: 2, words: ["the socket is missing"],
         arguments: ["mount", "nbd+unix:///x", "DIR"]),
       Case(
@@ -212,7 +215,7 @@ extension EndToEnd {
         testDescription: "check", code: 2, words: ["NBD source", "name an image file"],
         arguments: ["image", "check", "nbd://h/"]),
       Case(
-        testDescription: "resize", code: 2, words: ["can't be done with an NBD source"],
+        testDescription: "merge", code: 2, words: ["can't be done with an NBD source"],
         arguments: ["image", "merge", "nbd://h/"]),
       Case(
         testDescription: "create", code: 2, words: ["can't be made from here"],

@@ -163,6 +163,7 @@ int synthgate_nbd_wait(struct synthgate_nbd *connection, int cancel, int millise
 
 void synthgate_nbd_progress(struct synthgate_nbd *connection) {
   struct nbd_handle *handle = connection->handle;
+  const int greets = synthgate_nbd_state(connection) == SYNTHGATE_NBD_CONNECTING;
   for (int round = 0; round < REPLIES_AT_ONCE; round++) {
     const int direction = synthgate_nbd_direction(connection);
     struct pollfd file = {synthgate_nbd_descriptor(connection), wanted_events(direction), 0};
@@ -176,10 +177,9 @@ void synthgate_nbd_progress(struct synthgate_nbd *connection) {
     } else {
       result = nbd_aio_notify_write(handle);
     }
-    if (result == -1) {
-      remember(connection);
-      return;
-    }
+    // When TLS is refused, libnbd says so and takes its leave politely, which is no failure of the call.
+    if (result == -1 || (greets && nbd_get_error())) remember(connection);
+    if (result == -1) return;
   }
 }
 

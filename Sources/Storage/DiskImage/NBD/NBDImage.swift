@@ -96,7 +96,7 @@ final class NBDImage: OpenedImage {
     do throws(NBDError) {
       return try NBDConnection(to: endpoint, depth: commandCount, milliseconds: milliseconds)
     } catch {
-      throw .server(NBDProblem(error, export: endpoint.exportName))
+      throw .server(NBDProblem(error, endpoint))
     }
   }
 
