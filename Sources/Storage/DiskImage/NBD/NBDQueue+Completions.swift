@@ -39,7 +39,8 @@ extension NBDQueue {
     }
     if count > 0 {
       lastAnswer = monotonicNanoseconds()
-      silenceCount = 0
+      waitingSince = lastAnswer
+      hasAnswered = true
     }
     if isShuttingDown { lose("it is shutting down") }
   }

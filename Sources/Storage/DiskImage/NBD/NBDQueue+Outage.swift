@@ -5,7 +5,9 @@ import NBDConnection
 /// The end of a connection, and what comes after it.
 extension NBDQueue {
   /// The connection has ended, or is to end: what it has not answered waits for the next one.
-  func lose(_ reason: String) {
+  ///
+  /// - Parameter error: what requests end with that have waited too long.
+  func lose(_ reason: String, _ error: BlockError = .failed) {
     unwatch()
     // Closes the socket: nothing is written into the memory of requests from here on.
     connection = nil
@@ -15,10 +17,25 @@ extension NBDQueue {
     image.tell("the server is gone (\(reason.isEmpty ? "it has ended the connection" : reason)); waiting for it")
     if lost > 0 { image.tell("\(lost) writes may be lost that were not flushed: the next flush fails") }
     let now = monotonicNanoseconds()
-    ticket = image.reconnector.request(event)
-    if silenceCount > 1 { failAll(.timedOut) }
+    // A server that ends each connection is not to be asked without a pause.
+    let isFruitful = hasAnswered || now - connectedAt > Self.fruitfulNanoseconds
+    fruitlessCount = isFruitful ? 0 : fruitlessCount + 1
+    ticket = image.reconnector.request(event, fruitless: fruitlessCount)
     link = .outage(since: now)
-    setTimer(at: now + UInt64(image.outageMilliseconds) * 1_000_000)
+    if busyCount > 0, now >= outageEnd { return fail(error) }
+    if busyCount > 0 { setTimer(at: outageEnd) }
+  }
+
+  /// A connection that has lived that long was not made only to end.
+  private static let fruitfulNanoseconds: UInt64 = 5_000_000_000
+
+  /// When requests have waited too long.
+  var outageEnd: UInt64 { waitingSince + UInt64(image.outageMilliseconds) * 1_000_000 }
+
+  private func fail(_ error: BlockError) {
+    image.tell("requests have waited for \(image.outageMilliseconds / 1000) s: they fail until the server answers")
+    link = .failing
+    failAll(error)
   }
 
   func loseIfEnded() {
@@ -51,6 +68,8 @@ extension NBDQueue {
     }
     link = .up
     lastAnswer = monotonicNanoseconds()
+    connectedAt = lastAnswer
+    hasAnswered = false
     setTimer(at: lastAnswer + UInt64(image.answerMilliseconds) * 1_000_000)
     let again = commands.indices.filter { commands[$0].state == .unsent }
       .sorted { commands[$0].number < commands[$1].number }
@@ -66,13 +85,8 @@ extension NBDQueue {
       guard sentCount > 0 else { return }
       let limit = UInt64(image.answerMilliseconds) * 1_000_000
       if monotonicNanoseconds() - lastAnswer < limit { return setTimer(at: lastAnswer + limit) }
-      silenceCount += 1
-      lose("no answer for \(image.answerMilliseconds / 1000) s")
-    case .outage:
-      image.tell(
-        "the server did not come back within \(image.outageMilliseconds / 1000) s: requests fail until it does")
-      link = .failing
-      failAll(.failed)
+      lose("no answer for \(image.answerMilliseconds / 1000) s", .timedOut)
+    case .outage: if busyCount > 0 { monotonicNanoseconds() >= outageEnd ? fail(.failed) : setTimer(at: outageEnd) }
     case .failing, .gone: break
     }
   }

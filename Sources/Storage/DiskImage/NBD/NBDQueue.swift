@@ -50,7 +50,7 @@ final class NBDQueue: BlockQueue {
     case up
     /// The connection is lost since then, in nanoseconds; requests wait.
     case outage(since: UInt64)
-    /// It has lasted too long: requests fail until there is a connection again.
+    /// A request has waited too long: all fail until there is a connection again.
     case failing
     /// The export is another one: requests fail for ever.
     case gone
@@ -79,10 +79,15 @@ final class NBDQueue: BlockQueue {
   private var watched: (descriptor: Int32, input: Bool, output: Bool) = (-1, false, false)
   /// Commands that the connection has.
   var sentCount = 0
-  /// When the server has last answered, or was first asked after it had answered everything.
+  /// When the connection has last answered, or was first asked after it had answered everything.
   var lastAnswer: UInt64 = 0
-  /// Connections in a row that were given up because no answer came.
-  var silenceCount = 0
+  /// Requests that have not ended, and since when there have been some without any answer, over all connections.
+  var busyCount = 0
+  var waitingSince: UInt64 = 0
+  /// When the connection was made, whether it has answered, and how many in a row have ended before they did.
+  var connectedAt: UInt64 = 0
+  var hasAnswered = false
+  var fruitlessCount = 0
 
   /// Whether `event` was signalled by this queue, to be looked at soon.
   var hasSignalledItself = false
@@ -113,6 +118,7 @@ final class NBDQueue: BlockQueue {
     taken.reserveCapacity(depth)
     if let connection, connection.isAlive {
       self.connection = consume connection
+      connectedAt = monotonicNanoseconds()
       watch()
     } else {
       // It has ended while nobody looked at it.
@@ -134,11 +140,18 @@ final class NBDQueue: BlockQueue {
       return
     }
     slots[index] = Slot(request: request, isBusy: true, position: request.offset)
+    busyCount += 1
     switch link {
     case .failing: return finish(index, .failed)
     case .gone: return finish(index, .gone)
-    case .up, .outage: begin(index)
+    case .up: if busyCount == 1 { waitingSince = monotonicNanoseconds() }
+    case .outage:
+      if busyCount == 1 {
+        waitingSince = monotonicNanoseconds()
+        setTimer(at: outageEnd)
+      }
     }
+    begin(index)
   }
 
   func flushSubmissions() { watch() }
@@ -173,6 +186,7 @@ final class NBDQueue: BlockQueue {
   /// Ends a request.
   func finish(_ index: Int, _ error: BlockError? = nil, extent: BlockCompletion.Extent? = nil) {
     slots[index].isBusy = false
+    busyCount -= 1
     finished.append(BlockCompletion(tag: UInt32(index), error: error, extent: extent))
   }
 

@@ -13,8 +13,13 @@ final class NBDReconnector: Sendable {
     private let isAbandoned = Atomic<Bool>(false)
     private let connection = Mutex<NBDConnection?>(nil)
     private let change = Mutex<String?>(nil)
+    /// When it may be tried, in nanoseconds.
+    fileprivate let start: UInt64
 
-    fileprivate init(_ event: EventFD) { self.event = event }
+    fileprivate init(_ event: EventFD, start: UInt64) {
+      self.event = event
+      self.start = start
+    }
 
     /// What came of it.
     enum Outcome: ~Copyable {
@@ -67,12 +72,13 @@ final class NBDReconnector: Sendable {
   private let endpoint: NBDEndpoint
   private let export: NBDExport
   private let depth: Int
-  private let state = Monitor(State())
+  private let state = Mutex(State())
   /// Ends what is under way.
   private let stopEvent: EventFD
+  private let newTicket: EventFD
 
   private static let firstDelay = 100
-  private static let longestDelay = 5000
+  static let longestDelay = 5000
   static let attemptMilliseconds = 10_000
 
   /// - Parameter export: what it has to be when it comes back.
@@ -81,11 +87,15 @@ final class NBDReconnector: Sendable {
     self.export = export
     self.depth = depth
     stopEvent = try EventFD()
+    newTicket = try EventFD()
   }
 
   /// Wants a connection. Its outcome is signalled by `event`.
-  func request(_ event: EventFD) -> Ticket {
-    let ticket = Ticket(event)
+  ///
+  /// - Parameter fruitless: how many connections in a row have ended before an answer came: the more, the later it is tried.
+  func request(_ event: EventFD, fruitless: Int) -> Ticket {
+    let delay = fruitless == 0 ? 0 : min(Self.longestDelay, Self.firstDelay << min(fruitless - 1, 6))
+    let ticket = Ticket(event, start: monotonicNanoseconds() + UInt64(delay) * 1_000_000)
     state.withLock { state in
       state.tickets.append(ticket)
       if state.thread == nil, !state.isStopping {
@@ -93,6 +103,7 @@ final class NBDReconnector: Sendable {
         state.thread = try? WorkerThread(name: "nbd-connect") { [self] in run() }
       }
     }
+    newTicket.signal()
     return ticket
   }
 
@@ -126,12 +137,24 @@ final class NBDReconnector: Sendable {
   /// The next ticket that somebody wants; nil when the thread is to end.
   private func next() -> Ticket? {
     while true {
-      let found: Ticket?? = state.wait(milliseconds: 60_000) { state in
-        if state.isStopping { return .some(nil) }
+      let start = state.withLock { state in
         state.tickets.removeAll { !$0.isWanted }
-        return state.tickets.isEmpty ? nil : .some(state.tickets.removeFirst())
+        return state.isStopping ? 0 : state.tickets.map(\.start).min() ?? .max
       }
-      if let found { return found }
+      let now = monotonicNanoseconds()
+      if start <= now {
+        return state.withLock { state in
+          guard !state.isStopping, let index = state.tickets.firstIndex(where: { $0.start <= now }) else { return nil }
+          return state.tickets.remove(at: index)
+        }
+      }
+      _ = waitForInput(
+        [stopEvent.descriptor, newTicket.descriptor], milliseconds: Self.milliseconds(until: start, now))
+      newTicket.drain()
     }
+  }
+
+  private static func milliseconds(until time: UInt64, _ now: UInt64) -> Int32 {
+    Int32(min(60_000, (time - now) / 1_000_000 + 1))
   }
 }
