@@ -2,9 +2,9 @@ import Synchronization
 
 /// Which writes of an export are acknowledged but not durable, over all its connections, and which of them may be lost.
 ///
-/// A write counts when it was acknowledged; a flush covers those that were counted when it was submitted. A connection
-/// that ends while there are uncovered ones is a loss: the server may have died with them. Each flush that was under way
-/// then fails, and if there was none, the next one does, once.
+/// A write gets a number when it is acknowledged; a flush covers those that had one when it was submitted, whatever
+/// connection they went over. A connection that ends while its last one is not covered is a loss: the server may have died
+/// with it. Each flush that was under way then fails, and if there was none, the next one does, once.
 final class NBDDurability: Sendable {
   private let acknowledged = Atomic<UInt64>(0)
   private let covered = Atomic<UInt64>(0)
@@ -17,8 +17,8 @@ final class NBDDurability: Sendable {
     fileprivate var losses: UInt64 = 0
   }
 
-  /// A write that is not durable was acknowledged.
-  func acknowledge() { acknowledged.wrappingAdd(1, ordering: .relaxed) }
+  /// A write that is not durable was acknowledged; answers its number, from 1.
+  func acknowledge() -> UInt64 { acknowledged.wrappingAdd(1, ordering: .relaxed).newValue }
 
   /// Whether there are writes that may not be durable, and nobody has been told.
   var isInDoubt: Bool {
@@ -43,12 +43,12 @@ final class NBDDurability: Sendable {
     return true
   }
 
-  /// A connection has ended; answers how many writes may be lost that no other loss has counted.
-  func lose() -> UInt64 {
-    let now = acknowledged.load(ordering: .acquiring)
-    let before = covered.max(now, ordering: .acquiringAndReleasing).oldValue
-    guard before < now else { return 0 }
+  /// A connection has ended; answers whether writes may be lost with it.
+  ///
+  /// - Parameter last: the number of the last write that was acknowledged over it; 0 for none.
+  func lose(last: UInt64) -> Bool {
+    guard last > covered.load(ordering: .acquiring) else { return false }
     losses.wrappingAdd(1, ordering: .acquiringAndReleasing)
-    return now - before
+    return true
   }
 }

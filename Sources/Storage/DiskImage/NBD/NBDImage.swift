@@ -38,7 +38,13 @@ final class NBDImage: OpenedImage {
   /// A connection that no queue has.
   private final class Spare: Sendable {
     let connection: Mutex<NBDConnection?>
-    init(_ connection: consuming NBDConnection) { self.connection = Mutex(consume connection) }
+    /// The last write over it that was acknowledged without being durable.
+    let lastAcknowledged: UInt64
+
+    init(_ connection: consuming NBDConnection, lastAcknowledged: UInt64 = 0) {
+      self.connection = Mutex(consume connection)
+      self.lastAcknowledged = lastAcknowledged
+    }
   }
 
   /// The most bytes of a transfer of a disk; a queue takes longer ones, too.
@@ -132,17 +138,19 @@ final class NBDImage: OpenedImage {
       return state.spares.popLast()
     }
     do throws(Errno) {
-      return try NBDQueue(image: self, depth: depth, connection: spare?.connection.withLock { $0.take() })
+      return try NBDQueue(
+        image: self, depth: depth, connection: spare?.connection.withLock { $0.take() },
+        lastAcknowledged: spare?.lastAcknowledged ?? 0)
     } catch {
-      leave(nil)
+      leave(nil, lastAcknowledged: 0)
       throw BlockError(error)
     }
   }
 
   /// A queue has ended, and gives its connection back.
-  func leave(_ connection: consuming NBDConnection?) {
+  func leave(_ connection: consuming NBDConnection?, lastAcknowledged: UInt64) {
     var spare: Spare?
-    if let connection { spare = Spare(connection) }
+    if let connection { spare = Spare(connection, lastAcknowledged: lastAcknowledged) }
     state.withLock { state in
       state.queueCount -= 1
       if let spare { state.spares.append(spare) }
@@ -169,7 +177,10 @@ final class NBDImage: OpenedImage {
       if failure == .ENOTCONN, connection.isAlive { failure = flush(&connection) }
       connection.disconnect(milliseconds: 1000)
     }
-    if let failure { throw .system(what: "flush it", failure) }
+    if let failure {
+      tell("it is closed without a flush (\(failure)): writes may be lost")
+      throw .system(what: "flush it", failure)
+    }
   }
 
   private static let closingFlushMilliseconds = 10_000

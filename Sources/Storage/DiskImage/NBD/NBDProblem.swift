@@ -90,7 +90,7 @@ public enum NBDProblem: Error, Equatable, Sendable, CustomStringConvertible {
   }
 
   /// A text of libnbd without the name of the function in front.
-  private static func readable(_ text: String) -> String {
+  static func readable(_ text: String) -> String {
     let words = text.split(separator: ": ", maxSplits: 1)
     let isNamed = words.count == 2 && words[0].hasPrefix("nbd_")
     return NBDAddress.printable(isNamed ? String(words[1]) : text)

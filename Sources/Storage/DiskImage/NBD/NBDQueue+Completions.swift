@@ -65,7 +65,7 @@ extension NBDQueue {
         }
       }
     case .write, .zero:
-      if !command.flags.contains(.forceUnitAccess) { image.durability.acknowledge() }
+      if !command.flags.contains(.forceUnitAccess) { lastAcknowledged = image.durability.acknowledge() }
     case .flush:
       if !image.durability.endFlush(slots[slot].mark) { return endCommand(index, .medium) }
     case .blockStatus: slots[slot].extent = extent(completion, command, slots[slot].request)

@@ -13,9 +13,10 @@ extension NBDQueue {
     connection = nil
     sentCount = 0
     for index in commands.indices where commands[index].state == .sent { commands[index].state = .unsent }
-    let lost = image.durability.lose()
+    let isLoss = image.durability.lose(last: lastAcknowledged)
+    lastAcknowledged = 0
     image.tell("the server is gone (\(reason.isEmpty ? "it has ended the connection" : reason)); waiting for it")
-    if lost > 0 { image.tell("\(lost) writes may be lost that were not flushed: the next flush fails") }
+    if isLoss { image.tell("writes may be lost that were not flushed: the next flush fails") }
     let now = monotonicNanoseconds()
     // A server that ends each connection is not to be asked without a pause.
     let isFruitful = hasAnswered || now - connectedAt > Self.fruitfulNanoseconds
@@ -39,7 +40,7 @@ extension NBDQueue {
   }
 
   func loseIfEnded() {
-    if connection?.isAlive == false { lose(connection?.problem ?? "") }
+    if connection?.isAlive == false { lose(NBDProblem.readable(connection?.problem ?? "")) }
   }
 
   func lookAtTicket() {

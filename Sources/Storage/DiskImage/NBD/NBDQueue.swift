@@ -84,6 +84,8 @@ final class NBDQueue: BlockQueue {
   /// Requests that have not ended, and since when there have been some without any answer, over all connections.
   var busyCount = 0
   var waitingSince: UInt64 = 0
+  /// The last write over the connection that was acknowledged without being durable; see `NBDDurability`.
+  var lastAcknowledged: UInt64
   /// When the connection was made, whether it has answered, and how many in a row have ended before they did.
   var connectedAt: UInt64 = 0
   var hasAnswered = false
@@ -100,11 +102,17 @@ final class NBDQueue: BlockQueue {
   /// Parts of at least this length are commands of their own.
   static let shortestPart = 64 << 10
 
-  init(image: NBDImage, depth: Int, connection: consuming NBDConnection?) throws(Errno) {
+  /// - Parameters:
+  ///   - connection: nil, or one that may have ended: then the queue begins with an outage.
+  ///   - lastAcknowledged: what came over it before.
+  init(
+    image: NBDImage, depth: Int, connection: consuming NBDConnection?, lastAcknowledged: UInt64
+  ) throws(Errno) {
     guard depth > 0, depth <= 16384 else { throw .EINVAL }
     self.image = image
     self.depth = depth
     geometry = image.geometry
+    self.lastAcknowledged = lastAcknowledged
     slots = Array(repeating: Slot(request: BlockRequest(.flush, tag: 0)), count: depth)
     commands = Array(repeating: Command(), count: NBDImage.commandCount)
     freeCommands = Array((0..<NBDImage.commandCount).reversed())
@@ -180,7 +188,7 @@ final class NBDQueue: BlockQueue {
     ticket?.abandon()
     ticket = nil
     if watched.descriptor >= 0 { readiness.remove(watched.descriptor) }
-    image.leave(connection.take())
+    image.leave(connection.take(), lastAcknowledged: lastAcknowledged)
   }
 
   /// Ends a request.

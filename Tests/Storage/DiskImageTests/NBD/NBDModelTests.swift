@@ -24,7 +24,7 @@ import Testing
           do {
             var model = try NBDModel(
               disk, range: index * part..<(index + 1) * part, depth: 64, seed: UInt64(index * 7 + connections))
-            if let failure = model.run(10_000 / connections) { failures.append(failure) }
+            if let failure = model.run(connections == 1 ? 3000 : 2500) { failures.append(failure) }
             model.deep.queue.close()
             models.withLock { $0[index] = model.model }
           } catch { failures.append("\(error)") }

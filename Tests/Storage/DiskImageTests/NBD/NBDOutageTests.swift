@@ -61,11 +61,37 @@ import Testing
     #expect(queue.write(filled(1, 512), 0) == nil)
     server.kill()
     try server.start()
-    #expect(queue.read(0, 512).1 == nil && bench.lines.count(of: "1 writes may be lost") == 1)
+    #expect(queue.read(0, 512).1 == nil && bench.lines.count(of: "not flushed") == 1)
     #expect(queue.range(.flush).error == .medium)
     #expect(queue.range(.flush).error == nil)
     #expect(queue.write(filled(1, 512), 0) == nil && queue.range(.flush).error == nil)
     queue.queue.close()
+    try disk.close()
+  }
+
+  /// A connection over which nothing was written is no loss, whenever its end is noticed.
+  @Test func spareConnectionThatHasEnded() throws {
+    let bench = try NBDBench()
+    let server = try bench.nbdkit("file", try bench.scratch.file(byteCount: 1 << 20))
+    defer { server.kill() }
+    let disk = try bench.open(bench.options(connections: 2))
+    let queue = try TestQueue(disk)
+    server.kill()
+    try server.start()
+    #expect(queue.read(0, 512).1 == nil && queue.write(filled(1, 512), 0) == nil)
+    let other = try TestQueue(disk)
+    #expect(other.read(0, 512).0 == filled(1, 512))
+    #expect(bench.lines.count(of: "is gone") == 2 && bench.lines.count(of: "may be lost") == 0)
+    #expect(queue.range(.flush).error == nil && other.range(.flush).error == nil)
+    // One that was given back after a write is.
+    #expect(other.write(filled(2, 512), 0) == nil)
+    other.queue.close()
+    server.kill()
+    try server.start()
+    let third = try TestQueue(disk)
+    #expect(third.read(0, 512).1 == nil && bench.lines.count(of: "may be lost") == 1)
+    #expect(third.range(.flush).error == .medium && queue.range(.flush).error == nil)
+    for queue in [queue, third] { queue.queue.close() }
     try disk.close()
   }
 
@@ -210,6 +236,7 @@ import Testing
     queue.queue.reap { _ in }
     queue.queue.close()
     #expect(throws: DiskImageError.self) { try disk.close() }
+    #expect(bench.lines.count(of: "closed without a flush") == 1)
     #expect(monotonicNanoseconds() - start < 5_000_000_000)
   }
 
