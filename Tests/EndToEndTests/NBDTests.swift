@@ -76,6 +76,28 @@ extension EndToEnd {
       }
     }
 
+    /// A server that dies with writes that were not flushed: the next flush fails, the log says why, and the mount ends in
+    /// order.
+    @Test func lostWritesAreTold() throws {
+      try Scratch.with { scratch in
+        try Image.sparse(scratch.file("disk.img"), mebibytes: 64)
+        let server = try qemu(scratch, scratch.file("disk.img"), format: "raw")
+        defer { server.kill() }
+        try scratch.mount(uri(scratch), "--filesystem", "none")
+        let whole = scratch.mountPoint + "/whole"
+        let write = ["dd", "if=/dev/urandom", "of=\(whole)", "bs=64k", "count=4", "oflag=direct", "conv=notrunc"]
+        try #expect(run(write).code == 0)
+        server.kill()
+        try server.start()
+        let lost = try run(["sync", whole])
+        #expect(lost.code != 0 && lost.error.contains("Input/output error"), "\(lost.error)")
+        try #expect(run(write + ["conv=notrunc,fsync"]).code == 0, "once only")
+        let log = try shell(#"cat "$1"/run/mounts/*/log"#, scratch.path)
+        #expect(log.contains("writes may be lost that were not flushed"), "\(log)")
+        try scratch.synthgateMustUnmount()
+      }
+    }
+
     /// A server that never comes back: an error after the time that was asked for, and an end of the mount.
     @Test func lostServerIsAnErrorInTheEnd() throws {
       try Scratch.with { scratch in
