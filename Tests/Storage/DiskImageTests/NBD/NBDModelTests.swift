@@ -43,6 +43,27 @@ import Testing
     try run("/usr/bin/qemu-img", "compare", "-f", "qcow2", "-F", "raw", image, raw)
   }
 
+  /// With TLS what the server has sent can lie decrypted in the library while the socket is not readable.
+  @Test func encrypted() throws {
+    let bench = try NBDBench()
+    let keys = bench.scratch.directory + "/keys.psk"
+    try run("/usr/bin/psktool", "-u", "alice", "-p", keys)
+    let server = try bench.nbdkit(
+      "--tls=require", "--tls-psk=\(keys)", "file", try bench.scratch.file(byteCount: 8 << 20))
+    defer { server.kill() }
+    var options = bench.options(connections: 1)
+    options.cache = .direct
+    let disk = try bench.open(options, uri: "nbds+unix://alice@/?socket=\(bench.socket)&tls-psk-file=\(keys)")
+    #expect(disk.export.isEncrypted)
+    var model = try NBDModel(disk, range: 0..<(8 << 20), depth: 64, seed: 9)
+    #expect(model.run(1000) == nil && bench.lines.all == [])
+    server.kill()
+    try server.start()
+    #expect(model.run(200) == nil && bench.lines.count(of: "is back") == 1)
+    model.deep.queue.close()
+    try disk.close()
+  }
+
   /// A server that takes only some clients: as many queues as it takes, and no waiting for the others.
   @Test func serverWithFewClients() throws {
     let bench = try NBDBench()
