@@ -58,6 +58,8 @@ let package = Package(
     target("YAMLDocument", "Platform", ["CYAML"]),
     cModule("CBlkid", links: ["blkid"]),
     target("FilesystemProbe", "Platform", ["CBlkid"]),
+    cModule("CNBD", links: ["nbd"]),
+    target("NBDConnection", "Platform", ["CNBD", "SharedMemory", "LinuxIO"]),
     cModule("CKVM"),
     target("KVM", "Platform", ["CKVM", "SharedMemory", "LinuxIO"]),
     // Its headers lie below a directory that only pkg-config names.
@@ -108,7 +110,9 @@ let package = Package(
       ["VMBusChannel", "VMBusRing", "VMBusProtocol", "SharedMemory", "LinuxIO", "WireBytes"]),
 
     // Floor 4: what stands on either end.
-    target("DiskImage", "Storage", ["ImageFormats", "Block", "URing", "SharedMemory", "LinuxIO", "WireBytes"]),
+    target(
+      "DiskImage", "Storage",
+      ["ImageFormats", "Block", "URing", "NBDConnection", "SharedMemory", "LinuxIO", "WireBytes"]),
     target("DiskFS", "Storage", ["Block", "FUSEBridge", "SharedMemory", "LinuxIO"]),
     target("TapLink", "Network", ["Ethernet", "NetlinkRoute", "SharedMemory", "LinuxIO", "WireBytes"]),
     target(
@@ -181,7 +185,8 @@ let package = Package(
       ]),
     // It drives the built program from outside; of ours it uses only what starts processes.
     .testTarget(
-      name: "EndToEndTests", dependencies: ["LinuxIO", "WireBytes", "NetworkSupport"], path: "Tests/EndToEndTests",
+      name: "EndToEndTests", dependencies: ["LinuxIO", "WireBytes", "NetworkSupport", "NBDSupport"],
+      path: "Tests/EndToEndTests",
       swiftSettings: [.enableUpcomingFeature("ExistentialAny"), .treatAllWarnings(as: .error)]),
     // Stock Linux kernels as guests, in nested emulation; it drives the built programs from outside.
     .testTarget(
@@ -215,9 +220,18 @@ let package = Package(
     tests("LinuxIO", "Platform", ["CLinux"]),
     tests("SharedMemory", "Platform", ["LinuxIO"]),
     tests("URing", "Platform", ["SharedMemory", "LinuxIO"]),
+    tests("NBDConnection", "Platform", ["NBDSupport", "SharedMemory", "LinuxIO"]),
+    .target(
+      name: "NBDSupport", dependencies: ["LinuxIO", "WireBytes"], path: "Tests/NBDSupport",
+      swiftSettings: [.enableUpcomingFeature("InternalImportsByDefault"), .treatAllWarnings(as: .error)]),
     tests("Block", "Storage", ["SharedMemory", "LinuxIO"]),
     tests("ImageFormats", "Storage", ["TestVectors", "WireBytes"]),
-    tests("DiskImage", "Storage", ["ImageFormats", "Block", "SharedMemory", "LinuxIO", "CLinux", "WireBytes"]),
+    tests(
+      "DiskImage", "Storage",
+      [
+        "NBDSupport", "NBDConnection", "TestVectors", "ImageFormats", "Block", "SharedMemory", "LinuxIO", "CLinux",
+        "WireBytes",
+      ]),
     tests("DiskFS", "Storage", ["Block", "FUSEBridge", "SharedMemory", "LinuxIO", "CLinux"]),
     tests(
       "Storvsp", "Storage",

@@ -22,9 +22,10 @@ final class GatewayBus: Sendable {
   ///   - configuration: of the embedded host; ignored for a socket.
   ///   - instances: the devices of the kernel's VMBus that are to be used; ignored for another bus.
   ///   - memoryByteCount: size of the memory that the host can reach.
+  ///   - log: told what happens to the disks of an embedded host, from any thread.
   init(
     _ choice: BusChoice, configuration: HostConfiguration?, instances: Set<GUID> = [], memoryByteCount: Int,
-    reconnectSeconds: Int, what: String
+    reconnectSeconds: Int, what: String, log: (@Sendable (String) -> Void)? = nil
   ) throws(GatewayError) {
     self.choice = choice
     let relay = EventRelay()
@@ -48,7 +49,7 @@ final class GatewayBus: Sendable {
     case .embedded, .automatic:
       guard let configuration else { throw GatewayError(.usage, what: what, why: "no image is named") }
       let host: SyntheticHost
-      do throws(SyntheticHostError) { host = try SyntheticHost(configuration) } catch {
+      do throws(SyntheticHostError) { host = try SyntheticHost(configuration, log: log) } catch {
         throw GatewayError(error, what: what)
       }
       self.host = host

@@ -49,6 +49,13 @@ extension GatewayError {
     case .noPermission: .notPermitted
     case .inUse: .busy
     case .fault(let fault) where fault.code == "chain.missing": .notFound
+    case .server(let problem):
+      switch problem.kind {
+      case .absent: .notFound
+      case .denied: .notPermitted
+      case .usage: .usage
+      case .failed: .failed
+      }
     case .system, .fault: .failed
     default: .usage
     }

@@ -28,7 +28,7 @@ public enum HostProcess {
     }
     let host: SyntheticHost
     do throws(SyntheticHostError) {
-      host = try SyntheticHost(configuration, settings: settings)
+      host = try SyntheticHost(configuration, settings: settings, log: log)
       try host.listen()
       do throws(SyntheticHostError) {
         if let control { try host.takeCommands(at: control) }

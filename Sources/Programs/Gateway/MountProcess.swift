@@ -156,6 +156,7 @@ public final class MountProcess: Sendable {
         lun: 0, image: request.source, readOnly: request.readOnly, cache: request.cache)
       disk.format = request.format
       disk.parentDirectories = request.parentDirectories
+      disk.reconnectSeconds = request.reconnectSeconds
       configuration = HostConfiguration(controllers: [
         ControllerConfiguration(id: ControllerConfiguration.defaultID(0), disks: [disk])
       ])
@@ -165,7 +166,7 @@ public final class MountProcess: Sendable {
     let memory = request.bus == .hyperv ? workerCount * (Self.pinnedQueueDepth + 2) + 2 : workerCount * 96 + 64
     return try GatewayBus(
       request.bus, configuration: configuration, instances: instances, memoryByteCount: memory << 20,
-      reconnectSeconds: request.reconnectSeconds, what: what)
+      reconnectSeconds: request.reconnectSeconds, what: what, log: { [log] in log.write($0) })
   }
 
   private func findDisk(
@@ -175,6 +176,8 @@ public final class MountProcess: Sendable {
     // With one worker none, for kernels that do not get along with them.
     options.subChannelCount = request.bus == .hyperv ? workerCount - 1 : workerCount
     options.outageMilliseconds = request.reconnectSeconds * 1000
+    // A host that waits for a server that is gone has not stalled.
+    options.requestMilliseconds = max(options.requestMilliseconds, request.reconnectSeconds * 1000 + 60_000)
     let controllers = try drivers.openControllers(options: options, what: what)
     let disks = nameDisks(controllers)
     if request.bus == .embedded {

@@ -51,6 +51,9 @@ public struct Conversion: Sendable {
       }
       if format == .vhdx { target.sectorByteCount = 4096 }
     }
+    if DiskImage.isRemote(target.path) {
+      throw ImageToolError(.usage, what: what, why: "an NBD export can't be made from here", advice: "name a file")
+    }
     // Made, filled and closed under another name.
     let path = target.path
     target.format = format
@@ -93,7 +96,7 @@ public struct Conversion: Sendable {
     }
     var threads: [WorkerThread] = []
     do throws(Errno) {
-      while threads.count < max(1, threadCount) {
+      while threads.count < min(max(1, threadCount), input.maximumQueueCount) {
         threads.append(try WorkerThread(name: "convert \(threads.count)") { job.work() })
       }
     } catch {

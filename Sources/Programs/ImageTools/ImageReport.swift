@@ -4,11 +4,11 @@ import LinuxIO
 
 /// What `image info` tells of one image of a chain; keys are only ever added.
 public struct ImageReport: Encodable, Sendable {
-  /// Path of the file.
+  /// Path of the file, or URI.
   public var path: String
-  /// `raw`, `vhd` or `vhdx`.
+  /// `raw`, `vhd`, `vhdx` or `nbd`.
   public var format: String
-  /// `raw`, `fixed`, `dynamic` or `differencing`.
+  /// `raw`, `fixed`, `dynamic`, `differencing` or `nbd`.
   public var kind: String
   /// Capacity in bytes.
   public var size: UInt64
@@ -36,6 +36,8 @@ public struct ImageReport: Encodable, Sendable {
   public var needsRepair: Bool
   /// What the image says of its parent.
   public var parent: Parent?
+  /// What an NBD server can do, in words.
+  public var features: [String]?
   /// What is not as it should be.
   public var warnings: [FindingReport]
   /// Everything that the headers say.
@@ -67,7 +69,7 @@ public struct ImageReport: Encodable, Sendable {
 
   init(_ description: ImageDescription) {
     path = description.path
-    format = description.format.rawValue
+    format = description.kind == .nbd ? "nbd" : description.format.rawValue
     kind = description.kind.rawValue
     size = description.diskByteCount
     fileSize = description.fileByteCount
@@ -84,6 +86,7 @@ public struct ImageReport: Encodable, Sendable {
     parent = description.parentIdentity.map { identity in
       Parent(identity: identity, paths: description.parentPaths.map { .init(field: $0.field, path: $0.path) })
     }
+    features = description.features
     warnings = description.warnings.map { FindingReport($0, path: description.path) }
     headers = description.headers.map { Header(name: $0.name, value: $0.value) }
   }

@@ -41,7 +41,15 @@ public struct ImageToolError: Error, Sendable, CustomStringConvertible {
     var advice = error.advice
     switch error {
     case .notFound: kind = .notFound
-    case .directory, .notAnImage, .empty, .oddLength, .sectorSize, .length: kind = .usage
+    case .directory, .notAnImage, .empty, .oddLength, .sectorSize, .length, .address, .remote: kind = .usage
+    case .server(let problem):
+      kind =
+        switch problem.kind {
+        case .absent: .notFound
+        case .denied: .notPermitted
+        case .usage: .usage
+        case .failed: .failed
+        }
     case .unsupportedFormat: kind = .failed
     case .noPermission, .readOnlyStorage: kind = .notPermitted
     case .inUse: kind = .busy

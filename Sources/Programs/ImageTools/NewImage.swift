@@ -66,6 +66,7 @@ public struct NewImage: Sendable {
     func usage(_ why: String, _ advice: String = "") -> ImageToolError {
       ImageToolError(.usage, what: what, why: why, advice: advice)
     }
+    if DiskImage.isRemote(path) { throw usage("an NBD export can't be made from here", "name a file") }
     if purpose == .azure, self.format != .automatic, self.format != .vhd {
       throw usage("Azure takes only VHD", "leave --format away")
     }

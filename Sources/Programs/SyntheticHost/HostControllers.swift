@@ -17,16 +17,20 @@ final class HostControllers: Sendable {
 
   private let server: VMBusServer
   private let keepsUnflushedWrites: Bool
+  private let log: (@Sendable (String) -> Void)?
   private let entries = Mutex<[Entry]>([])
 
   /// How long a guest may take to let go of what is removed, until the call returns all the same.
   private static let releaseMilliseconds = 5000
 
-  /// - Parameter keepsUnflushedWrites: whether guests go on when this process dies, so that no write that has ended for
-  ///   them may be lost with it.
-  init(server: VMBusServer, keepsUnflushedWrites: Bool) {
+  /// - Parameters:
+  ///   - keepsUnflushedWrites: whether guests go on when this process dies, so that no write that has ended for them may
+  ///     be lost with it.
+  ///   - log: told what happens to disks, from any thread.
+  init(server: VMBusServer, keepsUnflushedWrites: Bool, log: (@Sendable (String) -> Void)? = nil) {
     self.server = server
     self.keepsUnflushedWrites = keepsUnflushedWrites
+    self.log = log
   }
 
   /// The controllers in their order, as they are now.
@@ -160,6 +164,7 @@ final class HostControllers: Sendable {
     }
     var options = disk.imageOptions
     options.keepsUnflushedWrites = keepsUnflushedWrites
+    options.report = log
     let image: any OpenedImage
     do throws(DiskImageError) { image = try DiskImage.open(disk.image, options: options) } catch {
       throw .image(disk.image, error)
@@ -217,6 +222,7 @@ extension DiskConfiguration {
     options.serial = serial
     options.parentDirectories = parentDirectories
     options.parentPaths = parents
+    options.reconnectSeconds = reconnectSeconds
     options.format =
       switch format {
       case .automatic: .automatic

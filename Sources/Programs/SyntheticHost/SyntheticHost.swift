@@ -23,14 +23,15 @@ public final class SyntheticHost: Sendable {
   ///   - settings: of the bus.
   ///   - referenceTime: the reference counter of the virtual machine now, in units of 100 ns, for time synchronization;
   ///     nil where it is not known.
+  ///   - log: told what happens to disks whose storage is elsewhere, from any thread.
   /// - Throws: the first disk or network that can't be served.
   public init(
     _ configuration: HostConfiguration, settings: VMBusServer.Settings = VMBusServer.Settings(),
-    referenceTime: (@Sendable () -> UInt64)? = nil
+    referenceTime: (@Sendable () -> UInt64)? = nil, log: (@Sendable (String) -> Void)? = nil
   ) throws(SyntheticHostError) {
     self.configuration = configuration
     server = VMBusServer(settings)
-    controllers = HostControllers(server: server, keepsUnflushedWrites: configuration.listen != nil)
+    controllers = HostControllers(server: server, keepsUnflushedWrites: configuration.listen != nil, log: log)
     networks = HostNetworks(server: server)
     services = HostServices(configuration.services, referenceTime: referenceTime)
     do throws(SyntheticHostError) {

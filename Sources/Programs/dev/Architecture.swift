@@ -3,7 +3,7 @@ enum Architecture {
   /// The floor of each target.
   static let floors: [String: Int] = [
     "WireBytes": 0, "LinuxIO": 0, "SharedMemory": 0, "URing": 0, "FUSEBridge": 0, "NetlinkRoute": 0,
-    "YAMLDocument": 0, "FilesystemProbe": 0, "KVM": 0,
+    "YAMLDocument": 0, "FilesystemProbe": 0, "KVM": 0, "NBDConnection": 0,
     "VMBusProtocol": 1, "SCSI": 1, "StorvscProtocol": 1, "NetvscProtocol": 1, "Block": 1, "ImageFormats": 1,
     "Ethernet": 1,
     "VMBusRing": 2, "VMBusChannel": 2,
@@ -18,6 +18,7 @@ enum Architecture {
     "SharedMemory": ["LinuxIO", "WireBytes"],
     "URing": ["SharedMemory", "LinuxIO"],
     "KVM": ["SharedMemory", "LinuxIO"],
+    "NBDConnection": ["SharedMemory", "LinuxIO"],
     "FUSEBridge": ["SharedMemory", "LinuxIO"],
     "NetlinkRoute": ["LinuxIO", "WireBytes"],
     "StorvscProtocol": ["SCSI"],
@@ -36,7 +37,7 @@ enum Architecture {
     "CBlkid": ["FilesystemProbe"],
     "CNetlink": ["NetlinkRoute"],
     "CKVM": ["KVM"],
-    "CNBD": ["DiskImage"],
+    "CNBD": ["NBDConnection"],
   ]
 
   /// Targets that may import only these of the lower floors: wire formats do no I/O, and what shows a disk or a link
@@ -48,7 +49,7 @@ enum Architecture {
     "NetvscProtocol": ["WireBytes", "Ethernet"],
     "DiskFS": ["Block", "FUSEBridge", "SharedMemory", "LinuxIO"],
     "ImageFormats": ["WireBytes"],
-    "DiskImage": ["ImageFormats", "Block", "URing", "SharedMemory", "LinuxIO", "WireBytes"],
+    "DiskImage": ["ImageFormats", "Block", "URing", "NBDConnection", "SharedMemory", "LinuxIO", "WireBytes"],
     "TapLink": ["Ethernet", "NetlinkRoute", "SharedMemory", "LinuxIO", "WireBytes"],
     "EthernetSwitch": ["Ethernet", "SharedMemory", "LinuxIO", "WireBytes"],
   ]

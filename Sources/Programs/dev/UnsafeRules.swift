@@ -1,7 +1,7 @@
 /// Targets that may contain unsafe code.
 private let unsafeTargets: Set = [
   "WireBytes", "LinuxIO", "SharedMemory", "URing", "FUSEBridge", "NetlinkRoute", "YAMLDocument", "FilesystemProbe",
-  "KVM",
+  "KVM", "NBDConnection",
 ]
 
 /// `unsafe` stands only on the lowest floor, under a comment that says why it holds.

@@ -61,7 +61,9 @@ struct Run: ParsableCommand {
     let clock = GuestClock()
     let host: SyntheticHost
     do throws(SyntheticHostError) {
-      host = try SyntheticHost(offered, settings: settings, referenceTime: { clock.now })
+      host = try SyntheticHost(offered, settings: settings, referenceTime: { clock.now }) { line in
+        writeError("synthgate-vm: \(line)")
+      }
       if let control { try host.takeCommands(at: control) }
     } catch {
       throw Failure(code: 1, text: "\(error)")

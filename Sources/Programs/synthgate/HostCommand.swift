@@ -13,6 +13,7 @@ struct Host: ParsableCommand {
           - disks:
               - { lun: 0, image: /var/lib/synthgate/data.vhdx, parentsIn: [/var/lib/synthgate/base] }
               - { lun: 1, image: /dev/sdb, readOnly: true, sectorSize: 4096, cache: direct, serial: "A1" }
+              - { lun: 2, image: "nbd+unix:///EXPORT?socket=/run/qemu-nbd.sock", reconnect: 60 }
         networks:
           - { mac: "00:15:5d:00:00:01", uplink: "tap:vsw0", mtu: 9000, queues: 4 }
           - { mac: "00:15:5d:00:00:02", uplink: "responder:10.77.0.1/24" }

@@ -47,9 +47,14 @@ struct ImageInfo: ParsableCommand {
   private static func lines(_ report: ImageReport) -> [(String, String)] {
     func bytes(_ count: UInt64) -> String { "\(formatByteCount(count)) (\(count) bytes)" }
     var lines = [("image", report.path)]
-    lines.append(("format", report.kind == "raw" ? "raw" : "\(report.format), \(report.kind)"))
+    lines.append(
+      ("format", report.kind == report.format ? report.format : "\(report.format), \(report.kind)"))
     lines.append(("size", bytes(report.size)))
-    lines.append(("file", "\(bytes(report.fileSize)), \(formatByteCount(report.stored)) stored"))
+    if let features = report.features {
+      lines.append(("server", features.joined(separator: ", ")))
+    } else {
+      lines.append(("file", "\(bytes(report.fileSize)), \(formatByteCount(report.stored)) stored"))
+    }
     lines.append(("sectors", "\(report.sectorSize) bytes, physical \(report.physicalSectorSize)"))
     if let size = report.blockSize {
       let used = report.allocatedBlocks.map { "\($0) of " } ?? ""

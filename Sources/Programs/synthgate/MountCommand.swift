@@ -1,4 +1,5 @@
 public import ArgumentParser
+import DiskImage
 public import Gateway
 import LinuxIO
 public import SyntheticHost
@@ -16,7 +17,8 @@ struct Mount: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Mount the filesystem on a synthetic disk.",
     discussion: """
-      SOURCE is the path of a disk image (raw, VHD, VHDX) or block device, which an embedded host serves as long as it is mounted, or with \
+      SOURCE is the path of a disk image (raw, VHD, VHDX) or block device, or the URI of an NBD export \
+      (nbd+unix:///EXPORT?socket=PATH, nbd://HOST/EXPORT), which an embedded host serves as long as it is mounted, or with \
       --bus socket:PATH the name of a disk that the host at PATH offers: disk0, disk0p1 (with its partition), lun=0:1 \
       (target:lun), serial=TEXT. In a guest of Hyper-V such a name means a disk of a controller that was attached.
 
@@ -25,7 +27,7 @@ struct Mount: ParsableCommand {
       mount until `synthgate umount DIR`.
       """)
 
-  @Argument(help: "Disk image, block device, or name of a disk on the bus.")
+  @Argument(help: "Disk image, block device, NBD URI, or name of a disk on the bus.")
   var source: String
 
   @Argument(help: "Directory to mount at.")
@@ -46,7 +48,8 @@ struct Mount: ParsableCommand {
   @Option(help: "Who carries the filesystem: auto, kernel, userspace.")
   var driver: FilesystemDriver = .automatic
 
-  @Option(help: "How the image is read and written: auto, buffered, direct. (Embedded host only.)")
+  @Option(
+    help: "How the image is read and written: auto, buffered, direct (NBD: each write durable). (Embedded host only.)")
   var cache: DiskCache = .automatic
 
   @Option(help: "What the image is: auto, raw, vhd, vhdx. (Embedded host only.)")
@@ -60,7 +63,7 @@ struct Mount: ParsableCommand {
   @Option(help: "Threads that serve the files; without it one per processor, at most 4.")
   var workers: Int?
 
-  @Option(help: "Seconds for which I/O waits for a host that is gone.")
+  @Option(help: "Seconds for which I/O waits for a host, or an NBD server, that is gone.")
   var reconnect = 60
 
   @Flag(help: "Stay in the foreground until the mount ends.")
@@ -97,7 +100,7 @@ struct Mount: ParsableCommand {
     let words = options.flatMap { $0.split(separator: ",").map(String.init) }
     // A name on another host's bus is no path of this machine.
     let bus = bus.forDisk(source)
-    let isPath = bus == .embedded && !source.contains("://")
+    let isPath = bus == .embedded && !DiskImage.isRemote(source)
     var request = MountRequest(source: isPath ? absolutePath(source) : source, directory: absolutePath(directory))
     request.bus = bus
     request.readOnly = words.contains("ro")

@@ -7,7 +7,8 @@ extension DiskImage {
     case automatic
     /// Through the page cache.
     case buffered
-    /// Past the page cache (O_DIRECT) where filesystem and format can.
+    /// Past the page cache (O_DIRECT) where filesystem and format can. With an NBD source: every write is durable at the
+    /// server when it completes.
     case direct
   }
 
@@ -50,6 +51,14 @@ extension DiskImage {
     /// paths in the images.
     public var parentPaths: [String] = []
 
+    /// For an NBD source: how many seconds requests wait for a server that is gone, before they fail.
+    public var reconnectSeconds = 60
+    /// Told what is worth a line in a log, from any thread: the loss and the return of a server.
+    public var report: (@Sendable (String) -> Void)?
+
+    /// For an NBD source: the most connections, and how long an answer may take.
+    var connectionCount = 4
+    var answerMilliseconds = 60_000
     /// Whether children still know the image after it was changed: only for a merge of one of them.
     var keepsIdentity = false
     /// Finds the parents of differencing images in another way; for tests.

@@ -1,14 +1,12 @@
 /// Opens disk images of all formats that are served.
 public enum DiskImage {
-  /// Opens the image at `path` as a disk.
+  /// Opens the image at `path`, or that of an NBD server whose URI it is, as a disk.
   ///
   /// The format is that whose signature the file bears, raw when there is none, unless `options.format` says which it is.
   ///
   /// - Throws: any `DiskImageError`.
   public static func open(_ path: String, options: Options = Options()) throws(DiskImageError) -> any OpenedImage {
-    for scheme in ["nbd:", "nbd+unix:", "nbds:", "nbds+unix:"] where path.hasPrefix(scheme) {
-      throw .unsupportedFormat("NBD")
-    }
+    if isRemote(path) { return try NBDImage(nbdAddress(path), options: options) }
     let source = try ImageSource.find(path, isReadOnly: options.isReadOnly)
     switch options.format {
     case .raw: return try RawImage(source, options: options)

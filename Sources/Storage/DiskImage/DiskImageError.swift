@@ -27,6 +27,12 @@ public enum DiskImageError: Error, Equatable, Sendable, CustomStringConvertible 
   case fault(ImageFault)
   /// It can't be given that length, in words.
   case length(String)
+  /// The URI of an NBD source is wrong, in words.
+  case address(String)
+  /// An NBD server gives no disk.
+  case server(NBDProblem)
+  /// It is an NBD source, and this can be done only with a file.
+  case remote
   /// The system refused.
   case system(what: String, Errno)
 
@@ -46,6 +52,9 @@ public enum DiskImageError: Error, Equatable, Sendable, CustomStringConvertible 
     case .sectorSize(let size, let needed): "a sector size of \(size) bytes is not possible; \(needed) is"
     case .fault(let fault): "\(fault)"
     case .length(let problem): problem
+    case .address(let problem): "it is no URI of an NBD source: \(problem)"
+    case .server(let problem): "\(problem)"
+    case .remote: "this can't be done with an NBD source"
     case .system(let what, let errno): "can't \(what): \(errno)"
     }
   }
@@ -61,11 +70,12 @@ public enum DiskImageError: Error, Equatable, Sendable, CustomStringConvertible 
     case .noPermission(let toWrite): toWrite ? "become another user, or open it read-only" : "become another user"
     case .readOnlyStorage: "open it read-only"
     case .inUse: "end the other use first"
-    case .unsupportedFormat("NBD"): "attach it with nbd-client and name the block device"
     case .unsupportedFormat: "convert it with qemu-img convert -O raw"
     case .fault: ""
     case .sectorSize(_, let needed): "use a sector size of \(needed)"
-    case .length, .system: ""
+    case .server(let problem): problem.advice
+    case .remote: "name an image file"
+    case .length, .address, .system: ""
     }
   }
 

@@ -11,6 +11,7 @@ struct ImageSource: ~Copyable {
   let isReadOnly: Bool
 
   static func find(_ path: String, isReadOnly: Bool) throws(DiskImageError) -> ImageSource {
+    if NBDAddress.isMeant(by: path) { throw .remote }
     let file = try open(path, isReadOnly: isReadOnly)
     let facts = try facts(file)
     switch facts.kind {

@@ -1,3 +1,4 @@
+import DiskImage
 import LinuxIO
 public import VMBusProtocol
 import YAMLDocument
@@ -88,6 +89,8 @@ public struct DiskConfiguration: Sendable, Equatable {
   public var parentDirectories: [String] = []
   /// The parents of the image, nearest first; empty: they are found by the paths in the images.
   public var parents: [String] = []
+  /// For an NBD source: how many seconds requests wait for a server that is gone.
+  public var reconnectSeconds = 60
 
   /// What the bytes of an image are.
   public enum ImageFormat: String, Sendable, CaseIterable {
@@ -200,14 +203,19 @@ extension DiskConfiguration {
     var reader = try MappingReader(node, file: file, what: "a disk")
     target = try reader.integer("target", in: 0...1, default: 0)
     lun = try reader.integer("lun", in: 0...63, default: nextLUN)
-    guard let image = try reader.text("image") else {
-      throw ConfigurationError(file: file, line: reader.line, problem: "a disk needs `image`")
+    let imageNode = try reader.requiredNode("image")
+    guard case .scalar(let image, _) = imageNode.value, !image.isEmpty else {
+      throw reader.fault(imageNode, "`image` must be a text")
     }
     self.image = image
+    do throws(DiskImageError) { try DiskImage.checkAddress(image) } catch {
+      throw reader.fault(imageNode, "`image`: \(error)")
+    }
     readOnly = try reader.flag("readOnly", default: false)
     sectorSize = try reader.choice("sectorSize", [("512", 512), ("4096", 4096)], default: nil)
     cache = try reader.choice("cache", DiskCache.allCases.map { ($0.rawValue, $0) }, default: .automatic)
     serial = try reader.text("serial")
+    reconnectSeconds = try reader.integer("reconnect", in: 0...86400, default: 60)
     format = try reader.choice("format", ImageFormat.allCases.map { ($0.rawValue, $0) }, default: .automatic)
     for (key, field) in [("parentsIn", \Self.parentDirectories), ("parents", \Self.parents)] {
       for entry in try reader.list(key) {

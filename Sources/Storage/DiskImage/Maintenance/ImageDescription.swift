@@ -43,6 +43,9 @@ public struct ImageDescription: Sendable {
   /// Everything that its headers say, in the order of the file's structures; none of a raw image.
   public var headers: [HeaderField] = []
 
+  /// What the server of an NBD source can do, in words; nil for a file.
+  public var features: [String]?
+
   /// Kinds of images.
   public enum Kind: String, Sendable {
     /// The bytes of the disk as they are.
@@ -53,6 +56,8 @@ public struct ImageDescription: Sendable {
     case dynamic
     /// What is not written comes from a parent.
     case differencing
+    /// An export of an NBD server; length and storage of the file are those of the export.
+    case nbd
   }
 }
 
@@ -61,6 +66,7 @@ extension DiskImage {
   ///
   /// - Throws: any `DiskImageError`.
   public static func describe(_ path: String, format: Format = .automatic) throws(DiskImageError) -> ImageDescription {
+    if isRemote(path) { return try describeNBD(path) }
     let source = try ImageSource.find(path, isReadOnly: true)
     let stored: UInt64
     do throws(Errno) { stored = try source.file.storedByteCount() } catch { throw .system(what: "look at it", error) }

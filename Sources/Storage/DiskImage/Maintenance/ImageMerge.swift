@@ -19,6 +19,7 @@ extension DiskImage {
   public static func merge(
     _ path: String, options: Options = Options(), progress: (_ done: UInt64, _ total: UInt64) -> Bool = { _, _ in true }
   ) throws(DiskImageError) -> String {
+    if isRemote(path) { throw .remote }
     var readOptions = options
     readOptions.isReadOnly = true
     // The chain is opened as a whole once, so that everything is known to fit.
