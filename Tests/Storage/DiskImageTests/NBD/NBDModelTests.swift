@@ -7,12 +7,14 @@ import Testing
 
 /// Random requests, many at a time, over one connection and over four.
 @Suite(.serialized) struct NBDModelTests {
-  @Test(arguments: [1, 4]) func agreesWithAnArray(connections: Int) throws {
+  // Over one connection for qcow2: with four qemu-nbd 7.2 damages its tables now and then (docs/images.md).
+  @Test(arguments: [("qcow2", "unmap", 1), ("raw", "unmap", 4)])
+  func agreesWithAnArray(format: String, discard: String, connections: Int) throws {
     let bench = try NBDBench()
-    let image = bench.scratch.directory + "/disk.qcow2"
+    let image = bench.scratch.directory + "/disk.\(format)"
     let byteCount = 32 << 20
-    try run("/usr/bin/qemu-img", "create", "-q", "-f", "qcow2", image, "\(byteCount)")
-    let server = try bench.qemu(image, format: "qcow2", "--discard=unmap")
+    try run("/usr/bin/qemu-img", "create", "-q", "-f", format, image, "\(byteCount)")
+    let server = try bench.qemu(image, format: format, "--discard=\(discard)")
     let models = Mutex<[Int: [UInt8]]>([:])
     let failures = LogLines()
     do {
@@ -39,8 +41,8 @@ import Testing
     let raw = bench.scratch.directory + "/model.raw"
     let file = try OwnedDescriptor.open(raw, flags: 0o101)
     for index in 0..<connections { try writeAll(models.withLock { $0[index] ?? [] }, to: file.number) }
-    try run("/usr/bin/qemu-img", "check", "-q", image)
-    try run("/usr/bin/qemu-img", "compare", "-f", "qcow2", "-F", "raw", image, raw)
+    if format == "qcow2" { try run("/usr/bin/qemu-img", "check", "-q", image) }
+    try run("/usr/bin/qemu-img", "compare", "-f", format, "-F", "raw", image, raw)
   }
 
   /// With TLS what the server has sent can lie decrypted in the library while the socket is not readable.
