@@ -14,13 +14,16 @@ struct GuestReport {
 
   /// Everything that was printed.
   let console: String
+  /// Whether the run had to be killed, since it did not end.
+  let hasHung: Bool
   /// The checks by their names. One that is told twice keeps its failure.
   private(set) var checks: [String: Outcome] = [:]
   /// In the order of the console.
   private(set) var measurements: [Measurement] = []
 
-  init(console: String) {
+  init(console: String, hasHung: Bool = false) {
     self.console = console
+    self.hasHung = hasHung
     for line in console.split(whereSeparator: \.isNewline) {
       let words = line.split(separator: " ", maxSplits: 3).map(String.init)
       switch (words.first, words.count) {

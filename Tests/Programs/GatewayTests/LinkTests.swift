@@ -5,7 +5,8 @@ import Testing
 @testable import Gateway
 @testable import SyntheticHost
 
-/// Links without the command line around them, one test at a time: they measure this process.
+/// Links without the command line around them, one test at a time: they measure this process, which `appliance/test` gives
+/// them for themselves.
 @Suite(.serialized) struct LinkTests {
   /// 32 NICs of an embedded host with one switch, as 32 links of one process.
   @Test func thirtyTwoAtOnce() throws {

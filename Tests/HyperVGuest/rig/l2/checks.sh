@@ -5,15 +5,32 @@
 stty -F /dev/console -echo
 exec 5</dev/console
 
+# Shows what the check does, and what everybody waits for, when it lasts longer than any check does.
+watch_check() {
+  sleep 120
+  {
+    echo "check $1 still runs: $(grep '^+' /run/check.log | tail -n 1)"
+    for process in /proc/[0-9]*; do
+      [ -e "$process/exe" ] || continue
+      for task in "$process"/task/*; do
+        echo "$(basename "$task") $(cat "$task/comm"): $(sed 's/^\[<0>\] //' "$task/stack" | head -n 8 | tr '\n' ' ')"
+      done
+    done
+  } 2>&1 | sed 's/^/| /' >/dev/console
+}
+
 # Runs a check and reports it; what it did and printed is shown when it failed.
 check() {
   check_name="$1"
   shift
+  watch_check "$check_name" &
+  check_watch=$!
   (
     set -ex
     "$@"
   ) >/run/check.log 2>&1
   check_code=$?
+  kill "$check_watch"
   if [ "$check_code" -eq 0 ]; then
     echo "check $check_name ok"
   else
