@@ -117,6 +117,8 @@ final class ChannelWorker: Sendable {
       } catch {
         return error
       }
+      // The last looks may have met a fault without having done anything.
+      if let fault = endpoint.fault { return fault }
       if mustStop.load(ordering: .acquiring) { break }
       channel.counters.sleeps.add(1)
       _ = epoll.wait(milliseconds: -1)
