@@ -177,7 +177,7 @@ import Testing
       try file.write(to: parent)
       let child = try scratch.child("child\(index).vhdx", of: parent, byteCount: 4 << 20)
       let before = try contents(parent)
-      try work.check(child, cut: index + 1)
+      try work.check(child, cut: index + 1, hasParent: true)
       #expect(try contents(parent) == before)
       checked += 1
     }
