@@ -31,9 +31,7 @@ extension DiskImage {
     var findings: [ImageFault]
     do throws(DiskImageError) {
       if format == .vhd {
-        if options.isLocked {
-          try file.withDescriptor { file throws(DiskImageError) in try lockImage(file, path: path, exclusive: false) }
-        }
+        if options.isLocked { try file.lock(exclusive: false) }
         findings = try VHDCheck.findings(file, limit: limit)
         file.unlock()
       } else {

@@ -97,7 +97,7 @@ extension VHDXImage {
   static func renew(_ path: String) throws(DiskImageError) {
     let source = try ImageSource.find(path, isReadOnly: false)
     let file = ImageFile(path: path, file: source.releaseFile())
-    try file.withDescriptor { file throws(DiskImageError) in try lockImage(file, path: path, exclusive: true) }
+    try file.lock(exclusive: true)
     defer { file.unlock() }
     let (header, slot) = try VHDXStructure.currentHeader(file)
     var writer = VHDXHeaderWriter(header: header, slot: slot)

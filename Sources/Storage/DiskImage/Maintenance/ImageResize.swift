@@ -36,7 +36,7 @@ extension DiskImage {
         path, to: byteCount, discardingData: mayShrink, observer: nil, keepsIdentity: keepsIdentity)
     }
     let file = ImageFile(path: path, file: source.releaseFile())
-    try file.withDescriptor { file throws(DiskImageError) in try lockImage(file, path: path, exclusive: true) }
+    try file.lock(exclusive: true)
     defer { file.unlock() }
     switch found {
     case .vhd: try VHDResize.run(file, to: byteCount, mayShrink: mayShrink)
@@ -128,9 +128,9 @@ enum VHDResize {
       try file.synchronize()
       // What stood behind the disk before is of the disk now.
       let stale = structure.footer.diskByteCount
-      try writeZeros(file, stale..<min(structure.fileByteCount, place))
+      try file.writeZeros(stale..<min(structure.fileByteCount, place))
     } else {
-      try writeZeros(file, structure.footer.diskByteCount..<byteCount)
+      try file.writeZeros(structure.footer.diskByteCount..<byteCount)
       try file.write(footer, at: place)
     }
     try file.synchronize()
@@ -145,20 +145,11 @@ enum VHDResize {
       guard let place = try map.place(block) else { return }
       do throws(Errno) {
         let start = place + map.bitmapByteCount
-        try writeZeros(map.file, (start + inside)..<(start + map.header.blockByteCount))
+        try map.file.writeZeros((start + inside)..<(start + map.header.blockByteCount))
         try map.file.synchronize()
       } catch { throw blockError(error) }
     } catch {
       throw .fault(ImageFault("vhd.resize", "its last block can't be zeroed: \(error)"))
-    }
-  }
-
-  private static func writeZeros(_ file: ImageFile, _ range: Range<UInt64>) throws(Errno) {
-    var position = range.lowerBound
-    while position < range.upperBound {
-      let count = min(1 << 20, range.upperBound - position)
-      try file.write([UInt8](repeating: 0, count: Int(count)), at: position)
-      position += count
     }
   }
 

@@ -46,6 +46,16 @@ final class ImageFile: Sendable {
     try owned.truncate(to: byteCount)
   }
 
+  /// Writes zeros, which stay stored.
+  func writeZeros(_ range: Range<UInt64>) throws(Errno) {
+    var position = range.lowerBound
+    while position < range.upperBound {
+      let count = min(1 << 20, range.upperBound - position)
+      try write([UInt8](repeating: 0, count: Int(count)), at: position)
+      position += count
+    }
+  }
+
   /// Gives storage back; it reads as zeros.
   func punchHole(at offset: UInt64, byteCount: UInt64) throws(Errno) {
     if let observer, let error = observer.willChange(.zero(offset: offset, byteCount: byteCount)) { throw error }
@@ -56,6 +66,9 @@ final class ImageFile: Sendable {
   func reserve(at offset: UInt64, byteCount: UInt64) throws(Errno) {
     try owned.allocate(.reserve, offset: offset, byteCount: byteCount)
   }
+
+  /// Locks it as `lockImage` does.
+  func lock(exclusive: Bool) throws(DiskImageError) { try lockImage(owned, path: path, exclusive: exclusive) }
 
   /// Gives the lock back, if it has one.
   func unlock() { try? owned.unlock() }

@@ -31,7 +31,7 @@ enum VHDImage {
   ) throws(DiskImageError) -> (layer: ImageLayer, id: VHDUniqueID, parent: ParentReference?) {
     let (structure, file) = try look(source, options)
     if structure.footer.kind == .fixed {
-      if options.isLocked { try lock(file, options) }
+      if options.isLocked { try file.lock(exclusive: !options.isReadOnly) }
       let map = FixedMap(byteCount: structure.footer.diskByteCount, identity: identity(structure.footer))
       return (ImageLayer(map: map, file: file), structure.footer.uniqueID, nil)
     }
@@ -56,18 +56,11 @@ enum VHDImage {
   private static func openMapped(
     _ file: ImageFile, _ options: DiskImage.Options
   ) throws(DiskImageError) -> (ImageLayer, ParentReference?) {
-    if options.isLocked { try lock(file, options) }
+    if options.isLocked { try file.lock(exclusive: !options.isReadOnly) }
     let structure = try VHDStructure.read(file)
     guard let header = structure.header else { throw .inUse(holder: nil) }
     let map = try VHDMap(structure, header: header, file: file, isReadOnly: options.isReadOnly)
     return (ImageLayer(map: map, file: file), structure.parentReference(of: file.path))
-  }
-
-  private static func lock(_ file: ImageFile, _ options: DiskImage.Options) throws(DiskImageError) {
-    let path = file.path
-    try file.withDescriptor { file throws(DiskImageError) in
-      try lockImage(file, path: path, exclusive: !options.isReadOnly)
-    }
   }
 
   private static func identity(_ footer: VHDFooter) -> DiskIdentity {

@@ -27,11 +27,7 @@ enum VHDXImage {
       throw .fault(ImageFault("img.type", "a VHDX image has to be a file"))
     }
     let file = ImageFile(path: path, file: source.releaseFile(), observer: options.observer)
-    if options.isLocked {
-      try file.withDescriptor { file throws(DiskImageError) in
-        try lockImage(file, path: path, exclusive: !options.isReadOnly)
-      }
-    }
+    if options.isLocked { try file.lock(exclusive: !options.isReadOnly) }
     let structure = try VHDXStructure.read(file, pendingLog: options.isReadOnly ? .overlay : .replay)
     let map = try VHDXMap(
       structure, file: file, isReadOnly: options.isReadOnly, keepsIdentity: options.keepsIdentity)

@@ -37,9 +37,7 @@ public struct VHDXInspection: Sendable {
     let source = try ImageSource.find(path, isReadOnly: true)
     if source.facts.kind != .regular { throw .fault(ImageFault("img.type", "a VHDX image has to be a file")) }
     let file = ImageFile(path: path, file: source.releaseFile())
-    if isLocked {
-      try file.withDescriptor { file throws(DiskImageError) in try lockImage(file, path: path, exclusive: false) }
-    }
+    if isLocked { try file.lock(exclusive: false) }
     let structure = try VHDXStructure.read(file, pendingLog: .overlay)
     header = structure.header
     regions = structure.regions
@@ -83,7 +81,7 @@ public enum VHDXRepair {
   public static func clearEmptyLog(_ path: String) throws(DiskImageError) {
     let source = try ImageSource.find(path, isReadOnly: false)
     let file = ImageFile(path: path, file: source.releaseFile())
-    try file.withDescriptor { file throws(DiskImageError) in try lockImage(file, path: path, exclusive: true) }
+    try file.lock(exclusive: true)
     let (header, slot) = try VHDXStructure.currentHeader(file)
     if header.logGUID == .zero { return }
     var reader = VHDXLogReader(file: file, header: header)

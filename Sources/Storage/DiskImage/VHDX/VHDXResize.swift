@@ -83,8 +83,7 @@ public enum VHDXResize {
       if old.hasParent { try clearRestOfChunk(tableOffset: table.offset) }
       if map.keepsBlocks, new.blockCount > old.blockCount { try allocateBlocks(tableOffset: table.offset) }
       guard let item = structure.metadata.item(VHDXMetadataItem.diskSize.id) else { throw .EIO }
-      let size = (0..<UInt64(8)).map { UInt8(truncatingIfNeeded: new.diskByteCount >> (8 * $0)) }
-      try put(size, at: structure.metadataRegion.offset + UInt64(item.offset))
+      try put(littleEndian(new.diskByteCount), at: structure.metadataRegion.offset + UInt64(item.offset))
       try map.file.synchronize()
       let changed = pages
       map.state.withLock { state in
@@ -106,33 +105,21 @@ public enum VHDXResize {
       if inside == 0 { return }
       let entry = try map.entry(old.entryIndex(ofBlock: old.blockCount - 1))
       guard entry.state == .fullyPresent || entry.state == .partiallyPresent else { return }
-      let zeros = [UInt8](repeating: 0, count: 1 << 20)
-      var position = entry.offset + inside
-      let end = entry.offset + old.blockByteCount
-      while position < end {
-        let count = min(end - position, UInt64(zeros.count))
-        try map.file.write(Int(count) == zeros.count ? zeros : Array(zeros[..<Int(count)]), at: position)
-        position += count
-      }
+      try map.file.writeZeros((entry.offset + inside)..<(entry.offset + old.blockByteCount))
     }
 
     /// Entries behind the end of the table mean nothing, whatever they are.
     private func clearEntries(from first: UInt64, to end: UInt64) throws(Errno) {
-      var index = first
-      while index < end {
-        let count = min(end - index, 131_072)
-        try map.file.write(
-          [UInt8](repeating: 0, count: Int(count) * 8), at: structure.tableRegion.offset + index * 8)
-        index += count
-      }
+      let table = structure.tableRegion.offset
+      try map.file.writeZeros((table + first * 8)..<(table + end * 8))
     }
 
     /// With a parent the table has entries for whole chunks, also for blocks that the disk did not have.
     private func clearRestOfChunk(tableOffset: UInt64) throws(Errno) {
       let rest = old.chunkCount * old.chunkRatio - old.blockCount
       if rest == 0 || new.blockCount <= old.blockCount { return }
-      try map.file.write(
-        [UInt8](repeating: 0, count: Int(rest) * 8), at: tableOffset + old.entryIndex(ofBlock: old.blockCount) * 8)
+      let start = tableOffset + old.entryIndex(ofBlock: old.blockCount) * 8
+      try map.file.writeZeros(start..<(start + rest * 8))
     }
 
     /// Takes a place of `byteCount` bytes at the end of what is used, zeros.
@@ -176,11 +163,11 @@ public enum VHDXResize {
       for block in old.blockCount..<new.blockCount {
         let offset = place + (block - old.blockCount) * new.blockByteCount
         let entry = VHDXBlockEntry(.fullyPresent, offset: offset).rawValue
-        try map.file.write(
-          (0..<UInt64(8)).map { UInt8(truncatingIfNeeded: entry >> (8 * $0)) },
-          at: tableOffset + new.entryIndex(ofBlock: block) * 8)
+        try map.file.write(littleEndian(entry), at: tableOffset + new.entryIndex(ofBlock: block) * 8)
       }
     }
+
+    private func littleEndian(_ value: UInt64) -> [UInt8] { [UInt8](zeroed: 8) { $0.storeLE(value, at: 0) } }
 
     /// Changes bytes of metadata, page by page.
     private mutating func put(_ bytes: [UInt8], at offset: UInt64) throws(Errno) {
