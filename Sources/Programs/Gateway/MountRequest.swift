@@ -1,3 +1,4 @@
+public import DiskImage
 public import SyntheticHost
 
 /// What `synthgate mount` was asked to do.
@@ -31,7 +32,7 @@ public struct MountRequest: Sendable {
   /// How the image of an embedded host is read and written.
   public var cache: DiskCache
   /// What the bytes of the image of an embedded host are.
-  public var format = DiskConfiguration.ImageFormat.automatic
+  public var format = DiskImage.Format.automatic
   /// Directories in which its parents may stand, besides its own.
   public var parentDirectories: [String] = []
   /// Threads that serve the files, each with a channel of its own; nil for one per processor, at most 4.

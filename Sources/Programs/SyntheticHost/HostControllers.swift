@@ -223,13 +223,7 @@ extension DiskConfiguration {
     options.parentDirectories = parentDirectories
     options.parentPaths = parents
     options.reconnectSeconds = reconnectSeconds
-    options.format =
-      switch format {
-      case .automatic: .automatic
-      case .raw: .raw
-      case .vhd: .vhd
-      case .vhdx: .vhdx
-      }
+    options.format = format
     options.cache =
       switch cache {
       case .automatic: .automatic

@@ -21,7 +21,7 @@ struct ImageCreate: ParsableCommand {
   var size: ByteSize?
 
   @Option(help: "Format: auto, raw, vhd, vhdx.")
-  var format = ImageFormat.auto
+  var format = DiskImage.Format.automatic
 
   @Option(name: .customLong("for"), help: "What it is for: azure, hyperv.")
   var purpose: NewImage.Purpose?
@@ -43,7 +43,7 @@ struct ImageCreate: ParsableCommand {
 
   func run() throws {
     var image = NewImage(path: file)
-    image.format = format.format
+    image.format = format
     image.purpose = purpose
     image.isFixed = fixed
     image.parent = parent
@@ -53,8 +53,8 @@ struct ImageCreate: ParsableCommand {
     var byteCount = size?.byteCount
     if let parent {
       let above = try inspectImage(parent, options: DiskImage.Options(), chain: false)[0]
-      if image.format == .automatic, purpose == nil, let format = ImageFormat(rawValue: above.format) {
-        image.format = format.format
+      if image.format == .automatic, purpose == nil, let format = DiskImage.Format(rawValue: above.format) {
+        image.format = format
       }
       byteCount = max(byteCount ?? 0, above.size)
       if let size, size.byteCount < above.size {
@@ -90,10 +90,10 @@ struct ImageConvert: ParsableCommand {
   var to: String
 
   @Option(help: "Format of the new image: auto, raw, vhd, vhdx.")
-  var format = ImageFormat.auto
+  var format = DiskImage.Format.automatic
 
   @Option(help: "Format of the image that is read: auto, raw, vhd, vhdx.")
-  var fromFormat = ImageFormat.auto
+  var fromFormat = DiskImage.Format.automatic
 
   @Option(name: .customLong("for"), help: "What the new image is for: azure, hyperv.")
   var purpose: NewImage.Purpose?
@@ -118,7 +118,7 @@ struct ImageConvert: ParsableCommand {
 
   func run() throws {
     var image = NewImage(path: to)
-    image.format = format.format
+    image.format = format
     image.purpose = purpose
     image.isFixed = fixed
     image.blockByteCount = blockSize?.byteCount
@@ -154,7 +154,7 @@ struct ImageResize: ParsableCommand {
   var size: String
 
   @Option(help: "Its format: auto, raw, vhd, vhdx.")
-  var format = ImageFormat.auto
+  var format = DiskImage.Format.automatic
 
   @Flag(help: "Allow it to become shorter, which loses what stands behind the new end.")
   var shrink = false
@@ -165,9 +165,9 @@ struct ImageResize: ParsableCommand {
     guard let number = ByteSize(isMore ? String(size.dropFirst()) : size) else {
       throw ImageToolError(.usage, what: what, why: "'\(size)' is no size", advice: "write 20G, or +5G")
     }
-    let old = try inspectImage(file, format: format.format, what: what).size
+    let old = try inspectImage(file, format: format, what: what).size
     let new = isMore ? old + number.byteCount : number.byteCount
-    try resizeImage(file, to: new, mayShrink: shrink, format: format.format)
+    try resizeImage(file, to: new, mayShrink: shrink, format: format)
     print("\(file): \(formatByteCount(old)) -> \(formatByteCount(new)) (\(new) bytes)")
   }
 }
@@ -195,7 +195,7 @@ struct ImageMerge: ParsableCommand {
     do {
       defer { progress.finish() }
       parent = try mergeImage(
-        file, options: parents.options(.auto), isKept: keep, progress: progress.update)
+        file, options: parents.options(.automatic), isKept: keep, progress: progress.update)
     }
     print("\(file) is merged into \(parent)\(keep ? "" : " and removed")")
   }

@@ -11,27 +11,6 @@ extension ByteSize: ExpressibleByArgument {
 
 extension NewImage.Purpose: ExpressibleByArgument {}
 
-/// The formats that an argument can name.
-public enum ImageFormat: String, ExpressibleByArgument, CaseIterable {
-  /// Told by the file, or by its name.
-  case auto
-  /// The bytes of the disk as they are.
-  case raw
-  /// Virtual PC, Hyper-V before 2012, Azure.
-  case vhd
-  /// Hyper-V.
-  case vhdx
-
-  var format: DiskImage.Format {
-    switch self {
-    case .auto: .automatic
-    case .raw: .raw
-    case .vhd: .vhd
-    case .vhdx: .vhdx
-    }
-  }
-}
-
 struct Image: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Look at disk images, and make, convert, resize, merge them: raw, VHD, VHDX.",
@@ -60,9 +39,9 @@ struct ParentOptions: ParsableArguments {
     help: "The parents themselves, nearest first, wherever they stand: once for each.")
   var paths: [String] = []
 
-  func options(_ format: ImageFormat) -> DiskImage.Options {
+  func options(_ format: DiskImage.Format) -> DiskImage.Options {
     var options = DiskImage.Options()
-    options.format = format.format
+    options.format = format
     options.parentDirectories = directories.map(absolutePath)
     options.parentPaths = paths
     return options

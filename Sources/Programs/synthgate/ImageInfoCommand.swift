@@ -1,4 +1,5 @@
 import ArgumentParser
+import DiskImage
 import Gateway
 import ImageFormats
 import ImageTools
@@ -13,7 +14,7 @@ struct ImageInfo: ParsableCommand {
   var file: String
 
   @Option(help: "Its format: auto, raw, vhd, vhdx.")
-  var format = ImageFormat.auto
+  var format = DiskImage.Format.automatic
 
   @Flag(help: "Its parents, too; one that is not found is an error.")
   var chain = false
@@ -89,7 +90,7 @@ struct ImageCheck: ParsableCommand {
   var file: String
 
   @Option(help: "Its format: auto, raw, vhd, vhdx.")
-  var format = ImageFormat.auto
+  var format = DiskImage.Format.automatic
 
   @Flag(help: "Repair what is safe to repair.")
   var repair = false

@@ -1,5 +1,5 @@
 public import ArgumentParser
-import DiskImage
+public import DiskImage
 public import Gateway
 import LinuxIO
 public import SyntheticHost
@@ -11,7 +11,7 @@ extension BusChoice: ExpressibleByArgument {
 
 extension FilesystemDriver: ExpressibleByArgument {}
 extension DiskCache: ExpressibleByArgument {}
-extension DiskConfiguration.ImageFormat: ExpressibleByArgument {}
+extension DiskImage.Format: ExpressibleByArgument {}
 
 struct Mount: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -53,7 +53,7 @@ struct Mount: ParsableCommand {
   var cache: DiskCache = .automatic
 
   @Option(help: "What the image is: auto, raw, vhd, vhdx. (Embedded host only.)")
-  var format: DiskConfiguration.ImageFormat = .automatic
+  var format = DiskImage.Format.automatic
 
   @Option(
     name: .customLong("parents-in"),

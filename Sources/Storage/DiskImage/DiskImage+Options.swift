@@ -15,8 +15,9 @@ extension DiskImage {
   /// What the bytes of the file are.
   public enum Format: String, Sendable, Equatable, CaseIterable {
     /// Told by the signature that the file bears; raw when there is none.
-    case automatic
-    /// Those of the disk, whatever they look like.
+    case automatic = "auto"
+    /// Those of the disk, whatever they look like. A guest can write the signature of another format into them: say so for
+    /// disks that it writes.
     case raw
     /// A virtual hard disk of the first version.
     case vhd

@@ -1,4 +1,4 @@
-import DiskImage
+public import DiskImage
 import LinuxIO
 public import VMBusProtocol
 import YAMLDocument
@@ -84,25 +84,13 @@ public struct DiskConfiguration: Sendable, Equatable {
   /// Serial number; nil for one derived from the image.
   public var serial: String?
   /// What the bytes of the image are.
-  public var format = ImageFormat.automatic
+  public var format = DiskImage.Format.automatic
   /// Directories in which parents of the image may stand, besides its own.
   public var parentDirectories: [String] = []
   /// The parents of the image, nearest first; empty: they are found by the paths in the images.
   public var parents: [String] = []
   /// For an NBD source: how many seconds requests wait for a server that is gone.
   public var reconnectSeconds = 60
-
-  /// What the bytes of an image are.
-  public enum ImageFormat: String, Sendable, CaseIterable {
-    /// Told by the signature that the file bears; raw when there is none.
-    case automatic = "auto"
-    /// Those of the disk. A guest can write the signature of another format into them: say so for disks that it writes.
-    case raw
-    /// VHD.
-    case vhd
-    /// VHDX.
-    case vhdx
-  }
 
   /// A disk.
   public init(
@@ -216,7 +204,7 @@ extension DiskConfiguration {
     cache = try reader.choice("cache", DiskCache.allCases.map { ($0.rawValue, $0) }, default: .automatic)
     serial = try reader.text("serial")
     reconnectSeconds = try reader.integer("reconnect", in: 0...86400, default: 60)
-    format = try reader.choice("format", ImageFormat.allCases.map { ($0.rawValue, $0) }, default: .automatic)
+    format = try reader.choice("format", DiskImage.Format.allCases.map { ($0.rawValue, $0) }, default: .automatic)
     for (key, field) in [("parentsIn", \Self.parentDirectories), ("parents", \Self.parents)] {
       for entry in try reader.list(key) {
         guard case .scalar(let text, _) = entry.value, !text.isEmpty else {
