@@ -51,15 +51,10 @@ public struct Conversion: Sendable {
       }
       if format == .vhdx { target.sectorByteCount = 4096 }
     }
-    if DiskImage.isRemote(target.path) {
-      throw ImageToolError(.usage, what: what, why: "an NBD export can't be made from here", advice: "name a file")
-    }
+    try target.checkPlace(what)
     // Made, filled and closed under another name.
     let path = target.path
     target.format = format
-    if !target.isReplacing, (try? OwnedDescriptor.openForIdentity(path)) != nil {
-      throw ImageToolError(.system(what: "create it", .EEXIST), what: what, path: path)
-    }
     target.path = path + ".part\(ownProcess())"
     let partial = target.path
     // A file of that name was left by a process of the same number that is gone.

@@ -51,6 +51,7 @@ public struct NewImage: Sendable {
   public func make(_ byteCount: UInt64, what: String, isReserved: Bool = true) throws(ImageToolError) -> UInt64 {
     let format = actualFormat
     try check(format, what)
+    try checkPlace(what)
     let unit: UInt64 = purpose == .azure ? 1 << 20 : sectorByteCount ?? 512
     let size = byteCount + (unit - byteCount % unit) % unit
     guard size > 0 else { throw ImageToolError(.usage, what: what, why: "the size is zero") }
@@ -66,7 +67,6 @@ public struct NewImage: Sendable {
     func usage(_ why: String, _ advice: String = "") -> ImageToolError {
       ImageToolError(.usage, what: what, why: why, advice: advice)
     }
-    if DiskImage.isRemote(path) { throw usage("an NBD export can't be made from here", "name a file") }
     if purpose == .azure, self.format != .automatic, self.format != .vhd {
       throw usage("Azure takes only VHD", "leave --format away")
     }
@@ -78,6 +78,13 @@ public struct NewImage: Sendable {
       if format != .vhdx { throw usage("\(format.rawValue) has sectors of 512 bytes", "use --format vhdx") }
     }
     if format == .raw, blockByteCount != nil { throw usage("a raw image has no blocks") }
+  }
+
+  /// Throws what is wrong with the place where it is to stand.
+  func checkPlace(_ what: String) throws(ImageToolError) {
+    if DiskImage.isRemote(path) {
+      throw ImageToolError(.usage, what: what, why: "an NBD export can't be made from here", advice: "name a file")
+    }
     if !isReplacing, (try? OwnedDescriptor.openForIdentity(path)) != nil {
       throw ImageToolError(.system(what: "create it", .EEXIST), what: what, path: path)
     }
