@@ -30,13 +30,11 @@ extension DiskImage {
     let file = ImageFile(path: path, file: source.releaseFile())
     var findings: [ImageFault]
     do throws(DiskImageError) {
-      if format == .vhd {
-        if options.isLocked { try file.lock(exclusive: false) }
-        findings = try VHDCheck.findings(file, limit: limit)
-        file.unlock()
-      } else {
-        findings = try checkVHDX(file, try VHDXInspection(path, findingLimit: limit, isLocked: options.isLocked))
-      }
+      if options.isLocked { try file.lock(exclusive: false) }
+      defer { file.unlock() }
+      findings =
+        try format == .vhd
+        ? VHDCheck.findings(file, limit: limit) : checkVHDX(file, VHDXInspection(file, findingLimit: limit))
     } catch {
       guard case .fault(let fault) = error else { throw error }
       findings = [fault]

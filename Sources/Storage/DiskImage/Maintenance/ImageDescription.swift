@@ -131,7 +131,8 @@ extension DiskImage {
   }
 
   private static func describeVHDX(_ file: ImageFile) throws(DiskImageError) -> ImageDescription {
-    let inspection = try VHDXInspection(file.path, findingLimit: 0, isLocked: false)
+    // A table that is very long is not read for a look.
+    let inspection = try VHDXInspection(file, findingLimit: 1000, entryLimit: VHDXMap.sweptEntryCount)
     let parameters = inspection.parameters
     let geometry = parameters.geometry
     let kind: ImageDescription.Kind =
@@ -151,9 +152,7 @@ extension DiskImage {
     }
     description.blockByteCount = geometry.blockByteCount
     description.blockCount = geometry.blockCount
-    // A table that is very long is not read for a look.
-    if geometry.entryCount <= VHDXMap.sweptEntryCount {
-      let counts = try VHDXInspection(file.path, findingLimit: 1000, isLocked: false).blockCounts ?? [:]
+    if let counts = inspection.blockCounts {
       description.allocatedBlockCount = (counts[.fullyPresent] ?? 0) + (counts[.partiallyPresent] ?? 0)
     }
     if let locator = inspection.parent {

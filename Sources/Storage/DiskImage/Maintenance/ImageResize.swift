@@ -30,7 +30,8 @@ extension DiskImage {
       throw .fault(ImageFault("img.type", "a block device has the size that it has"))
     }
     if found == .vhdx {
-      let old = try describe(path, format: .vhdx).diskByteCount
+      let file = ImageFile(path: path, file: source.releaseFile())
+      let old = try VHDXStructure.read(file, pendingLog: .overlay).parameters.geometry.diskByteCount
       try checkShrinking(from: old, to: byteCount, mayShrink)
       return try VHDXResize.resize(
         path, to: byteCount, discardingData: mayShrink, observer: nil, keepsIdentity: keepsIdentity)

@@ -29,15 +29,21 @@ public struct VHDXInspection: Sendable {
 
   /// Looks at the file at `path`, which is locked against writers meanwhile.
   ///
-  /// - Parameters:
-  ///   - findingLimit: how many findings are looked for in the block table; 0: the table is not looked at.
-  ///   - isLocked: false: also while somebody writes it, when everything may be wrong.
   /// - Throws: what keeps it from being opened at all.
-  public init(_ path: String, findingLimit: Int = 100, isLocked: Bool = true) throws(DiskImageError) {
+  public init(_ path: String) throws(DiskImageError) {
     let source = try ImageSource.find(path, isReadOnly: true)
     if source.facts.kind != .regular { throw .fault(ImageFault("img.type", "a VHDX image has to be a file")) }
     let file = ImageFile(path: path, file: source.releaseFile())
-    if isLocked { try file.lock(exclusive: false) }
+    try file.lock(exclusive: false)
+    try self.init(file, findingLimit: 100)
+  }
+
+  /// Looks at a file, which may be locked or not: while somebody writes it everything may be wrong.
+  ///
+  /// - Parameters:
+  ///   - findingLimit: how many findings are looked for in the block table.
+  ///   - entryLimit: a block table with more entries is not looked at.
+  init(_ file: ImageFile, findingLimit: Int, entryLimit: UInt64 = .max) throws(DiskImageError) {
     let structure = try VHDXStructure.read(file, pendingLog: .overlay)
     header = structure.header
     regions = structure.regions
@@ -47,7 +53,7 @@ public struct VHDXInspection: Sendable {
     fileByteCount = structure.fileByteCount
     hasPendingLog = structure.header.logGUID != .zero
     needsRegionTables = structure.needsRegionTables
-    guard findingLimit > 0 else {
+    guard structure.parameters.geometry.entryCount <= entryLimit else {
       (blockCounts, usedByteCount, findings) = (nil, nil, [])
       return
     }
