@@ -177,8 +177,10 @@ void synthgate_nbd_progress(struct synthgate_nbd *connection) {
     } else {
       result = nbd_aio_notify_write(handle);
     }
-    // When TLS is refused, libnbd says so and takes its leave politely, which is no failure of the call.
-    if (result == -1 || (greets && nbd_get_error())) remember(connection);
+    // When TLS is refused, libnbd says so and takes its leave politely, which is no failure of the call. While nothing has
+    // ended the thread's error may be that of an earlier connection.
+    const int left = greets && synthgate_nbd_state(connection) == SYNTHGATE_NBD_ENDED && nbd_get_error();
+    if (result == -1 || left) remember(connection);
     if (result == -1) return;
   }
 }
