@@ -90,8 +90,6 @@ public final class ScriptedServer: Sendable {
 
   /// How many connections there have been.
   public var connectionCount: Int { state.withLock { $0.connectionCount } }
-  /// How many requests there have been.
-  public var requestCount: Int { state.withLock { $0.requestCount } }
   /// The disk.
   public var disk: [UInt8] { state.withLock { $0.disk } }
 

@@ -52,7 +52,6 @@ int synthgate_nbd_create(unsigned int depth, struct synthgate_nbd **connection) 
     synthgate_nbd_destroy(made);
     return -ENOMEM;
   }
-  for (unsigned int tag = 0; tag < depth; tag++) made->commands[tag].connection = made;
   *connection = made;
   return 0;
 }
@@ -256,8 +255,5 @@ int synthgate_nbd_take(struct synthgate_nbd *connection, unsigned int *tag, int 
 }
 
 int synthgate_nbd_disconnect(struct synthgate_nbd *connection) {
-  if (synthgate_nbd_state(connection) == SYNTHGATE_NBD_NEGOTIATING) {
-    return nbd_aio_opt_abort(connection->handle) == -1 ? remember(connection) : 0;
-  }
   return nbd_aio_disconnect(connection->handle, 0) == -1 ? remember(connection) : 0;
 }

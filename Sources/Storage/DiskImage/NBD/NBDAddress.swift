@@ -1,3 +1,4 @@
+import ImageFormats
 import NBDConnection
 
 /// The URI of an NBD source: which server, which export, how encrypted.
@@ -166,7 +167,6 @@ struct NBDAddress: Equatable {
 
   /// `text` as it can stand in a message: in one line, and not too long.
   static func printable(_ text: some StringProtocol) -> String {
-    let scalars = text.unicodeScalars.prefix(100).map { $0.value < 0x20 || $0.value == 0x7f ? "?" : $0 }
-    return String(String.UnicodeScalarView(scalars))
+    printableText(String(String.UnicodeScalarView(text.unicodeScalars.prefix(100))))
   }
 }

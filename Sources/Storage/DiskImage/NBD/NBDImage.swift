@@ -10,7 +10,6 @@ import Synchronization
 /// others have written. Connections are made when the image is opened, and lent to queues; a queue whose connection ends
 /// gets a new one from `NBDReconnector` while its requests wait.
 final class NBDImage: OpenedImage {
-  let address: NBDAddress
   /// What the server has told; a server that comes back has to tell the same.
   let export: NBDExport
   let geometry: NBDGeometry
@@ -58,7 +57,7 @@ final class NBDImage: OpenedImage {
 
   /// Connects.
   ///
-  /// - Throws: `.address`, `.server`, `.readOnlyStorage`, `.sectorSize`, `.empty`, `.unsupportedFormat`.
+  /// - Throws: `.server`, `.readOnlyStorage`, `.sectorSize`, `.empty`, `.system`.
   init(_ address: NBDAddress, options: DiskImage.Options) throws(DiskImageError) {
     if options.format != .automatic, options.format != .raw {
       throw .server(
@@ -67,7 +66,6 @@ final class NBDImage: OpenedImage {
     let endpoint = address.endpoint
     let first = try Self.connect(endpoint, milliseconds: Self.openMilliseconds)
     let told = first.export
-    self.address = address
     export = told
     geometry = try NBDGeometry(told, options)
     outageMilliseconds = options.reconnectSeconds * 1000
@@ -202,10 +200,6 @@ final class NBDImage: OpenedImage {
 
 /// What an errno of a server means for a request. (Errors on the wire: doc/proto.md of the NBD project.)
 func nbdError(_ errno: Errno) -> BlockError {
-  switch errno {
-  case .EIO: .medium
   // Offsets and lengths are checked before anything is sent: the server does not keep its word.
-  case .EINVAL: .failed
-  default: BlockError(errno)
-  }
+  errno == .EINVAL ? .failed : blockError(errno)
 }

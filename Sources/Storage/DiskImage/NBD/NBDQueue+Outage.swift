@@ -23,8 +23,7 @@ extension NBDQueue {
     fruitlessCount = isFruitful ? 0 : fruitlessCount + 1
     ticket = image.reconnector.request(event, fruitless: fruitlessCount)
     link = .outage(since: now)
-    if busyCount > 0, now >= outageEnd { return fail(error) }
-    if busyCount > 0 { setTimer(at: outageEnd) }
+    failOrWait(error)
   }
 
   /// A connection that has lived that long was not made only to end.
@@ -32,6 +31,15 @@ extension NBDQueue {
 
   /// When requests have waited too long.
   var outageEnd: UInt64 { waitingSince + UInt64(image.outageMilliseconds) * 1_000_000 }
+
+  /// When a server that answers nothing counts as gone.
+  var answerEnd: UInt64 { lastAnswer + UInt64(image.answerMilliseconds) * 1_000_000 }
+
+  /// Requests that have waited too long fail; others are looked at again in time.
+  private func failOrWait(_ error: BlockError) {
+    guard busyCount > 0 else { return }
+    if monotonicNanoseconds() >= outageEnd { fail(error) } else { setTimer(at: outageEnd) }
+  }
 
   private func fail(_ error: BlockError) {
     image.tell("requests have waited for \(image.outageMilliseconds / 1000) s: they fail until the server answers")
@@ -71,7 +79,7 @@ extension NBDQueue {
     lastAnswer = monotonicNanoseconds()
     connectedAt = lastAnswer
     hasAnswered = false
-    setTimer(at: lastAnswer + UInt64(image.answerMilliseconds) * 1_000_000)
+    setTimer(at: answerEnd)
     let again = commands.indices.filter { commands[$0].state == .unsent }
       .sorted { commands[$0].number < commands[$1].number }
     for index in again where commands[index].state == .unsent { send(index) }
@@ -84,10 +92,9 @@ extension NBDQueue {
     switch link {
     case .up:
       guard sentCount > 0 else { return }
-      let limit = UInt64(image.answerMilliseconds) * 1_000_000
-      if monotonicNanoseconds() - lastAnswer < limit { return setTimer(at: lastAnswer + limit) }
+      if monotonicNanoseconds() < answerEnd { return setTimer(at: answerEnd) }
       lose("no answer for \(image.answerMilliseconds / 1000) s", .timedOut)
-    case .outage: if busyCount > 0 { monotonicNanoseconds() >= outageEnd ? fail(.failed) : setTimer(at: outageEnd) }
+    case .outage: failOrWait(.failed)
     case .failing, .gone: break
     }
   }

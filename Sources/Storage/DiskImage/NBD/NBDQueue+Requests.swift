@@ -204,7 +204,7 @@ extension NBDQueue {
     sentCount += 1
     if sentCount == 1 {
       lastAnswer = monotonicNanoseconds()
-      if timerDue == 0 { setTimer(at: lastAnswer + UInt64(image.answerMilliseconds) * 1_000_000) }
+      if timerDue == 0 { setTimer(at: answerEnd) }
     }
   }
 }

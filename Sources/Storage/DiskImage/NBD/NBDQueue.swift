@@ -130,7 +130,7 @@ final class NBDQueue: BlockQueue {
       watch()
     } else {
       // It has ended while nobody looked at it.
-      lose("it has ended the connection")
+      lose("")
     }
   }
 
@@ -187,7 +187,7 @@ final class NBDQueue: BlockQueue {
     isClosed = true
     ticket?.abandon()
     ticket = nil
-    if watched.descriptor >= 0 { readiness.remove(watched.descriptor) }
+    unwatch()
     image.leave(connection.take(), lastAcknowledged: lastAcknowledged)
   }
 

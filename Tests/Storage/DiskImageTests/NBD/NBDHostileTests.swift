@@ -83,7 +83,6 @@ import Testing
     server.setScript { script in script.response = { _ in .bytes([UInt8](repeating: 0x77, count: 40)) } }
     let start = monotonicNanoseconds()
     let (ended, succeeded) = try drive(image, rounds: 1, seed: 1)
-    // Discards of less than a block and the like succeed without the server.
     #expect(ended == 16 && succeeded == 0)
     #expect(monotonicNanoseconds() - start < 5_000_000_000)
     #expect(server.connectionCount < 12, "it is asked again and again without a pause")
