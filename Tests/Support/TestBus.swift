@@ -1,6 +1,6 @@
 import LinuxIO
 import Synchronization
-import VMBusChannel
+public import VMBusChannel
 public import VMBusClient
 import VMBusProtocol
 public import VMBusServer
@@ -15,6 +15,19 @@ public final class TestBus: Sendable {
     case socket
     /// Message slots, event flags and signals, as a hypervisor has them.
     case hypervisor
+
+    /// What joins a guest with `server`.
+    ///
+    /// - Parameter path: of the socket, if there is one.
+    public func transport(to server: VMBusServer, path: String) throws -> any BusTransport {
+      switch self {
+      case .embedded: return server.embeddedTransport()
+      case .socket:
+        try server.listen(at: path)
+        return SocketTransport(path: path)
+      case .hypervisor: return HypervisorTransport(server: server)
+      }
+    }
   }
 
   /// The host.
@@ -42,15 +55,7 @@ public final class TestBus: Sendable {
     server = VMBusServer(host)
     key = server.add(device)
     path = temporarySocketPath()
-    let transport: any BusTransport
-    switch attachment {
-    case .embedded: transport = server.embeddedTransport()
-    case .socket:
-      try server.listen(at: path)
-      transport = SocketTransport(path: path)
-    case .hypervisor: transport = HypervisorTransport(server: server)
-    }
-    client = try VMBusClient(transport: transport, settings: guest)
+    client = try VMBusClient(transport: attachment.transport(to: server, path: path), settings: guest)
     try client.connect()
   }
 
@@ -59,7 +64,7 @@ public final class TestBus: Sendable {
     client.awaitDevice(class: EchoDevice.interfaceClass, milliseconds: 10_000)
   }
 
-  /// Whether `condition` holds within ten seconds.
+  /// Whether `condition` holds within a minute.
   public func settled(_ condition: () -> Bool) -> Bool {
     Support.settled(condition)
   }
@@ -86,7 +91,7 @@ public final class EventLog: Sendable {
   public var all: [String] { texts.withLock { $0 } }
 }
 
-/// Whether `condition` holds within ten seconds.
+/// Whether `condition` holds within a minute.
 public func settled(_ condition: () -> Bool) -> Bool {
   let deadline = monotonicNanoseconds() + 60_000_000_000
   while monotonicNanoseconds() < deadline {

@@ -4,7 +4,7 @@ import CLinux
 public final class StreamListener: Sendable {
   private let owned: OwnedDescriptor
 
-  /// The descriptor to wait on: readable while a connection waits, or after `shutdown`.
+  /// The descriptor to wait on: readable while a connection waits.
   public var descriptor: Int32 { owned.number }
 
   /// Listens at `path`. The socket of a process that is gone is replaced.
@@ -21,7 +21,7 @@ public final class StreamListener: Sendable {
 
   /// The next connection; nil when none waits.
   ///
-  /// - Throws: EMFILE, ENFILE, ENOMEM; EINVAL after `shutdown`.
+  /// - Throws: EMFILE, ENFILE, ENOMEM.
   public func accept() throws(Errno) -> StreamSocket? {
     do throws(Errno) {
       return StreamSocket(adopting: OwnedDescriptor(adopting: try check(synthgate_stream_accept(owned.number))))
@@ -30,11 +30,6 @@ public final class StreamListener: Sendable {
     } catch .ECONNABORTED {
       return nil
     }
-  }
-
-  /// Takes no more connections.
-  public func shutdown() {
-    _ = CLinux.shutdown(owned.number, Int32(SHUT_RDWR))
   }
 }
 

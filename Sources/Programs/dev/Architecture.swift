@@ -9,7 +9,7 @@ enum Architecture {
     "VMBusRing": 2, "VMBusChannel": 2,
     "Storvsc": 3, "Netvsc": 3, "Storvsp": 3, "Netvsp": 3, "IntegrationServices": 3,
     "DiskFS": 4, "TapLink": 4, "EthernetSwitch": 4, "DiskImage": 4, "VMBusUIO": 4, "VMBusClient": 4, "VMBusServer": 4,
-    "SyntheticHost": 5, "ImageTools": 5, "Gateway": 5, "GatewayControl": 5, "VirtualMachine": 5,
+    "SyntheticHost": 5, "ImageTools": 5, "Gateway": 5, "VirtualMachine": 5,
     "synthgate": 6, "synthgate-vm": 6, "dev": 6,
   ]
 
@@ -24,7 +24,7 @@ enum Architecture {
     "StorvscProtocol": ["SCSI"],
     "NetvscProtocol": ["Ethernet"],
     "VMBusChannel": ["VMBusRing"],
-    "Gateway": ["SyntheticHost", "GatewayControl"],
+    "Gateway": ["SyntheticHost"],
     "VirtualMachine": ["SyntheticHost"],
   ]
 

@@ -19,15 +19,7 @@ final class ServiceBed: Sendable {
     server = VMBusServer()
     keys = devices.map { [server] in server.add($0) }
     path = temporarySocketPath()
-    let transport: any BusTransport
-    switch attachment {
-    case .embedded: transport = server.embeddedTransport()
-    case .socket:
-      try server.listen(at: path)
-      transport = SocketTransport(path: path)
-    case .hypervisor: transport = HypervisorTransport(server: server)
-    }
-    client = try VMBusClient(transport: transport)
+    client = try VMBusClient(transport: attachment.transport(to: server, path: path))
     try client.connect()
   }
 
