@@ -30,5 +30,5 @@ allocated() { du -k "/disks/$1" | cut -f1; }
 # A digest of the first MIBS of an image.
 digest() { dd if="/disks/$1.img" bs=1M count="$2" 2>/dev/null | sha256sum | cut -d' ' -f1; }
 
-# The name and size of a file, in bytes.
+# The size of an image, in bytes.
 size() { stat -c %s "/disks/$1.img"; }
